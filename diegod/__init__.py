@@ -1,0 +1,3 @@
+"""diegod: a container orchestrator in three roles: cells run containers, the brain places work, the BBS holds the truth."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Protobuf packages that are not for clients."""

@@ -1,0 +1,50 @@
+"""The scheduling part of a definition: the few fields that the BBS and the brain read.
+
+The definition itself is stored closed beside it. States, times and revisions are set by apply.
+"""
+
+from diegod.v1 import definition_pb2, record_pb2
+
+
+def task_row(definition: definition_pb2.TaskDefinition) -> record_pb2.Task:
+    """The row of a new task. The definition has been admitted and its defaults are filled in."""
+    return record_pb2.Task(
+        task_guid=definition.task_guid,
+        domain=definition.domain,
+        state=record_pb2.Task.PENDING,
+        needs=_needs(definition),
+        start_deadline_ms=definition.start_deadline_ms,
+        execution_timeout_ms=definition.execution_timeout_ms,
+        retention_ms=definition.retention_ms,
+        max_placement_attempts=definition.max_placement_attempts,
+    )
+
+
+def lrp_row(definition: definition_pb2.LrpDefinition) -> record_pb2.DesiredLrp:
+    """The row of a desired LRP. The definition has been admitted and its defaults are filled in."""
+    return record_pb2.DesiredLrp(
+        process_guid=definition.process_guid,
+        domain=definition.domain,
+        instances=definition.instances,
+        needs=_needs(definition),
+        crash_policy=definition.crash_policy,
+    )
+
+
+def _needs(
+    definition: definition_pb2.TaskDefinition | definition_pb2.LrpDefinition,
+) -> record_pb2.PlacementNeeds:
+    return record_pb2.PlacementNeeds(
+        resources=record_pb2.Resources(
+            memory_mb=definition.memory_mb, disk_mb=definition.disk_mb, containers=1
+        ),
+        rootfs_provider=rootfs_provider(definition.rootfs),
+        placement_tags=sorted(definition.placement_tags),
+        strategy=definition.placement.strategy,
+    )
+
+
+def rootfs_provider(rootfs: str) -> str:
+    """What a cell must offer to run it: "preloaded:busybox" by name, "dir" for any directory."""
+    scheme = rootfs.partition(":")[0]
+    return rootfs if scheme == "preloaded" else scheme

@@ -1,0 +1,84 @@
+"""The pure core of the BBS: `apply` turns a view and a command into a decision.
+
+Deterministic: every member applies the same commands in the same order and must come to the same
+rows. So nothing here reads a clock, draws a number, or depends on anything but its arguments; a
+refusal is a value, and an exception means that this member must stop.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from diegod.internal.v1.command_pb2 import Command
+from diegod.models.errors import Reason
+from diegod.raftbbs.core import desired, instances, members, tasks
+from diegod.raftbbs.core.decision import Decision, Refused, Unchanged
+from diegod.raftbbs.core.guards import lock_held, speaking_cell
+from diegod.raftbbs.core.keys import illegal_keys
+from diegod.raftbbs.core.requests import answered_before
+from diegod.raftbbs.core.view import Context, View
+
+Rule = Callable[[View, Any, Context], Decision]
+
+USER, BRAIN, CELL, BBS = "user", "brain", "cell", "bbs"
+
+#: command -> (the role that may give it, the rule). A test holds this table against the proto.
+RULES: dict[str, tuple[str, Rule]] = {
+    "desire_task": (USER, tasks.desire),
+    "cancel_task": (USER, tasks.cancel),
+    "delete_task": (USER, tasks.delete),
+    "place_task": (BRAIN, tasks.place),
+    "refuse_task": (BRAIN, tasks.refuse),
+    "withdraw_task": (BRAIN, tasks.withdraw),
+    "fail_task": (BRAIN, tasks.fail),
+    "expire_task": (BRAIN, tasks.expire),
+    "start_task": (CELL, tasks.start),
+    "reject_task": (CELL, tasks.reject),
+    "complete_task": (CELL, tasks.complete),
+    "desire_lrp": (USER, desired.desire),
+    "scale_lrp": (USER, desired.scale),
+    "remove_lrp": (USER, desired.remove),
+    "create_instance": (BRAIN, instances.create),
+    "place_instance": (BRAIN, instances.place),
+    "refuse_instance": (BRAIN, instances.refuse),
+    "withdraw_instance": (BRAIN, instances.withdraw),
+    "unclaim_instance": (BRAIN, instances.unclaim),
+    "suspect_instance": (BRAIN, instances.suspect),
+    "unsuspect_instance": (BRAIN, instances.unsuspect),
+    "retire_instance": (BRAIN, instances.retire),
+    "claim_instance": (CELL, instances.claim),
+    "start_instance": (CELL, instances.start),
+    "crash_instance": (CELL, instances.crash),
+    "remove_instance": (CELL, instances.remove),
+    "reject_instance": (CELL, instances.reject),
+    "register_cell": (CELL, members.register_cell),
+    "expire_cell": (BBS, members.expire_cell),
+    "acquire_lock": (BRAIN, members.acquire_lock),
+    "expire_lock": (BBS, members.expire_lock),
+    "release_lock": (BRAIN, members.release_lock),
+    "upsert_domain": (USER, members.upsert_domain),
+}
+
+#: What a brain may say before it holds the lock.
+_WITHOUT_LOCK = ("acquire_lock", "release_lock")
+
+
+def apply(view: View, command: Command, context: Context) -> Decision:
+    """What the command comes to, given the rows. Writes nothing."""
+    kind = command.WhichOneof("command")
+    if kind is None or kind not in RULES:
+        return Refused(Reason.INVALID_REQUEST, "a command without content, or of a newer version")
+    role, rule = RULES[kind]
+    if context.role != role:
+        return Refused(Reason.PERMISSION_DENIED, f"{context.by} may not {kind}: that is a {role}'s")
+    if role == BRAIN and kind not in _WITHOUT_LOCK:
+        name, token = command.lock_name, command.lock_token
+        if refusal := lock_held(view.lock(name), name, token, context.by):
+            return refusal
+    if role == CELL and kind != "register_cell" and (refusal := speaking_cell(view, context)):
+        return refusal
+    body = getattr(command, kind)
+    if refusal := illegal_keys(body):
+        return refusal
+    if (row := answered_before(view, kind, body, command)) is not None:
+        return Unchanged(row)
+    return rule(view, body, context)

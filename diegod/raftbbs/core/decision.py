@@ -1,0 +1,61 @@
+"""The only ways a rule speaks: a refusal, 'it is so already', or changes of rows."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from diegod.models.errors import Reason
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
+
+Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock
+
+
+@dataclass(frozen=True)
+class Refused:
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The row is already what the command wants; a retry ends here."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class RowChange:
+    verb: Change.Verb.ValueType
+    row: Row
+    definition: bytes | None = None  # to be stored beside the row, where there is a new one
+    left_cell_id: str = ""  # the cell that the row was on and is no more: it must hear of it
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The rows to write, the one to answer with last."""
+
+    changes: tuple[RowChange, ...]
+
+    @property
+    def row(self) -> Row:
+        return self.changes[-1].row
+
+
+Decision: TypeAlias = Refused | Unchanged | Changed
+
+
+def created(row: Row, definition: bytes | None = None) -> Changed:
+    return Changed((RowChange(Change.CREATED, row, definition),))
+
+
+def changed(row: Row, definition: bytes | None = None, left_cell_id: str = "") -> Changed:
+    return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id),))
+
+
+def removed(row: Row) -> Changed:
+    return Changed((RowChange(Change.REMOVED, row),))
+
+
+def renewed(old: ActualLrp, new: ActualLrp) -> Changed:
+    """An instance gets a new identity: watchers see the old one go and the new one come."""
+    return Changed((RowChange(Change.REMOVED, old), RowChange(Change.CREATED, new)))

@@ -1,0 +1,41 @@
+"""Retries: a row remembers the request that last changed it, so that a repeated one is answered.
+
+What this can't answer (the row changed again, or is gone) is answered by the rules themselves:
+desiring an equal definition, cancelling what has ended, and granting the same attempt to the same
+cell are all 'so already'.
+"""
+
+from typing import Any
+
+from diegod.internal.v1.command_pb2 import Command
+from diegod.raftbbs.core.decision import Row
+from diegod.raftbbs.core.view import View
+
+
+def answered_before(view: View, kind: str, body: Any, command: Command) -> Row | None:
+    """The row that this very request changed last; None: it is new, as far as rows can tell."""
+    if not command.request_id:
+        return None
+    row = _row_of(view, kind, body)
+    if row is None or row.provenance.request_id != command.request_id:
+        return None
+    return row if row.provenance.by == command.by else None
+
+
+def _row_of(view: View, kind: str, body: Any) -> Row | None:
+    if kind == "desire_task":
+        return view.task(body.task.task_guid)
+    if kind == "desire_lrp":
+        return view.desired_lrp(body.desired_lrp.process_guid)
+    if kind == "register_cell":
+        return view.cell(body.cell.cell_id)
+    if kind == "acquire_lock":
+        return view.lock(body.name)
+    fields = body.DESCRIPTOR.fields_by_name
+    if "task_guid" in fields:
+        return view.task(body.task_guid)
+    if "instance_guid" in fields:
+        return view.actual_lrp(body.instance_guid)
+    if "process_guid" in fields:
+        return view.desired_lrp(body.process_guid)
+    return None

@@ -1,0 +1,48 @@
+"""What a rule may know: the rows at this point of the log, and the command's context."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
+
+
+class View(Protocol):
+    """Reads of one moment. Rows are the caller's own copies and may be changed freely."""
+
+    def task(self, task_guid: str) -> Task | None: ...
+
+    def task_definition(self, task_guid: str) -> bytes | None: ...
+
+    def desired_lrp(self, process_guid: str) -> DesiredLrp | None: ...
+
+    def lrp_definition(self, process_guid: str, definition_revision: int) -> bytes | None: ...
+
+    def actual_lrp(self, instance_guid: str) -> ActualLrp | None: ...
+
+    def instances(self, process_guid: str) -> Sequence[ActualLrp]:
+        """By index, then by age."""
+
+    def cell(self, cell_id: str) -> Cell | None: ...
+
+    def domain(self, domain: str) -> Domain | None: ...
+
+    def lock(self, name: str) -> Lock | None: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who asks, when, and which revision the change will have if there is one."""
+
+    revision: int
+    at_ns: int  # replicated time, never a clock
+    by: str  # role/ID
+    cell_incarnation: int
+
+    @property
+    def role(self) -> str:
+        return self.by.partition("/")[0]
+
+    @property
+    def caller_id(self) -> str:
+        return self.by.partition("/")[2]

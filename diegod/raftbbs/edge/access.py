@@ -1,0 +1,99 @@
+"""How handlers reach their member: one command with its outcome, one consistent read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from diegod.internal.v1.command_pb2 import Command, Outcome
+from diegod.models.errors import DomainError, Problem, Reason
+from diegod.raftbbs.member import Member
+from diegod.raftbbs.store.state import StateView
+from diegod.security.identity import Principal
+
+T = TypeVar("T")
+
+PAGE_ROWS = 500
+PAGE_ROWS_MAX = 5_000
+_CAUSE_BYTES_MAX = 1024
+_REQUEST_ID_BYTES_MAX = 128
+
+
+@dataclass(frozen=True)
+class Access:
+    member: Member
+
+    async def write(self, caller: Principal, request: Any, command: Command) -> Outcome:
+        """The outcome of one command of a client. Raises the refusal, if it is one."""
+        command.by = str(caller)
+        command.request_id = request.request_id
+        command.cause = request.cause
+        refuse_long_words(request)
+        outcome = (await self.member.submit([command]))[0]
+        raise_refusal(outcome)
+        return outcome
+
+    async def read(self, stale: bool) -> None:
+        """Wait until what is read next is linearizable; at once where the caller wants it stale."""
+        if not stale:
+            await self.member.barrier()
+
+    @contextmanager
+    def state(self) -> Iterator[StateView]:
+        """One moment of this member's state. Not to be held across an await."""
+        with self.member.environment.begin_read() as transaction:
+            yield StateView(self.member.tables, transaction)
+
+    async def pages(
+        self,
+        rows: Callable[[StateView, bytes], Iterator[tuple[bytes, T]]],
+        request: Any,
+        matches: Callable[[T], bool],
+    ) -> AsyncIterator[tuple[Sequence[T], int, str]]:
+        """Rows by page with their revision and the token to go on from, all of one transaction."""
+        await self.read(request.stale)
+        size = min(request.page_size or PAGE_ROWS, PAGE_ROWS_MAX)
+        with self.state() as state:
+            revision = state.counters().revision
+            page: list[T] = []
+            token = b""
+            for key, row in rows(state, decoded_token(request.page_token)):
+                if not matches(row):
+                    continue
+                page.append(row)
+                token = key
+                if len(page) == size:
+                    yield page, revision, token.hex()
+                    page = []
+                    await asyncio.sleep(0)  # others are waiting too
+            yield page, revision, ""
+
+
+def decoded_token(token: str) -> bytes:
+    try:
+        return bytes.fromhex(token)
+    except ValueError:
+        raise DomainError(Reason.INVALID_REQUEST, "page_token is not one of ours") from None
+
+
+def raise_refusal(outcome: Outcome) -> None:
+    if outcome.reason:
+        raise DomainError(Reason(outcome.reason), outcome.message)
+
+
+def refuse_long_words(request: Any) -> None:
+    """What becomes part of every row must stay small."""
+    limits = (("request_id", _REQUEST_ID_BYTES_MAX), ("cause", _CAUSE_BYTES_MAX))
+    problems = [
+        Problem(field, f"is longer than {limit} bytes")
+        for field, limit in limits
+        if len(getattr(request, field).encode()) > limit
+    ]
+    if problems:
+        raise invalid(problems)
+
+
+def invalid(problems: Sequence[Problem]) -> DomainError:
+    message = "; ".join(str(problem) for problem in problems)
+    return DomainError(Reason.INVALID_REQUEST, message, problems=problems)

@@ -1,0 +1,111 @@
+"""TaskService."""
+
+from collections.abc import AsyncIterator
+
+from diegod.internal.v1 import command_pb2 as c
+from diegod.models import admission
+from diegod.models.errors import DomainError
+from diegod.raftbbs.edge.access import Access, invalid, raise_refusal
+from diegod.rpc.handlers import Handlers
+from diegod.security.identity import Principal
+from diegod.v1 import task_pb2 as api
+from diegod.v1.definition_pb2 import TaskDefinition
+from diegod.v1.record_pb2 import Task
+
+_SERVICE = "diegod.v1.TaskService"
+
+
+class TaskService:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def handlers(self) -> Handlers:
+        return {
+            f"{_SERVICE}/Desire": self.desire,
+            f"{_SERVICE}/DesireMany": self.desire_many,
+            f"{_SERVICE}/Get": self.get,
+            f"{_SERVICE}/List": self.list,
+            f"{_SERVICE}/Cancel": self.cancel,
+            f"{_SERVICE}/Delete": self.delete,
+        }
+
+    async def desire(
+        self, request: api.DesireTaskRequest, caller: Principal
+    ) -> api.DesireTaskReply:
+        outcome = await self._access.write(caller, request, _desired(request.definition))
+        reply = api.DesireTaskReply(already_there=outcome.unchanged)
+        reply.task.CopyFrom(outcome.task)
+        return reply
+
+    async def desire_many(
+        self, requests: AsyncIterator[api.DesireTaskRequest], caller: Principal
+    ) -> AsyncIterator[api.DesireTaskReply]:
+        async for request in requests:
+            try:
+                yield await self.desire(request, caller)
+            except DomainError as error:
+                if error.applied == "unknown" or error.leader_address:
+                    raise
+                yield api.DesireTaskReply(
+                    error_reason=error.reason.value, error_message=error.message
+                )
+
+    async def get(self, request: api.GetTaskRequest, caller: Principal) -> api.GetTaskReply:
+        await self._access.read(request.stale)
+        with self._access.state() as state:
+            task = state.task(request.task_guid)
+            if task is None:
+                raise_refusal(_missing(request.task_guid))
+            reply = api.GetTaskReply(revision=state.counters().revision)
+            reply.task.CopyFrom(task or Task())
+            closed = state.task_definition(request.task_guid)
+            reply.task.definition.CopyFrom(TaskDefinition.FromString(closed or b""))
+            return reply
+
+    async def list(
+        self, request: api.ListTasksRequest, caller: Principal
+    ) -> AsyncIterator[api.ListTasksReply]:
+        def matches(task: Task) -> bool:
+            return (
+                request.domain in ("", task.domain)
+                and request.cell_id in ("", task.cell_id, task.placed_cell_id)
+                and request.state in (Task.INVALID, task.state)
+            )
+
+        pages = self._access.pages(
+            lambda state, after: state.tables.tasks.scan(state.transaction, after),
+            request,
+            matches,
+        )
+        async for tasks, revision, token in pages:
+            yield api.ListTasksReply(tasks=tasks, revision=revision, page_token=token)
+
+    async def cancel(
+        self, request: api.CancelTaskRequest, caller: Principal
+    ) -> api.CancelTaskReply:
+        command = c.Command(cancel_task=c.CancelTask(task_guid=request.task_guid))
+        outcome = await self._access.write(caller, request, command)
+        reply = api.CancelTaskReply()
+        reply.task.CopyFrom(outcome.task)
+        return reply
+
+    async def delete(
+        self, request: api.DeleteTaskRequest, caller: Principal
+    ) -> api.DeleteTaskReply:
+        command = c.Command(delete_task=c.DeleteTask(task_guid=request.task_guid))
+        outcome = await self._access.write(caller, request, command)
+        return api.DeleteTaskReply(revision=outcome.revision)
+
+
+def _desired(definition: TaskDefinition) -> c.Command:
+    """The command that stores the definition, closed, beside the row made of it."""
+    if problems := admission.problems(definition):
+        raise invalid(problems)
+    admission.fill_defaults(definition)
+    closed = definition.SerializeToString(deterministic=True)
+    row = admission.task_row(definition)
+    return c.Command(desire_task=c.DesireTask(task=row, definition=closed))
+
+
+def _missing(task_guid: str) -> c.Outcome:
+    return c.Outcome(reason="ResourceNotFound", message=f'there is no task "{task_guid}"')

@@ -1,0 +1,165 @@
+"""One BBS member as the rest of its process sees it: submit, read, renew, watch.
+
+Lives on the event loop. What it is asked goes into an inbox; a driver ticks the inbox (`driver.py`:
+a thread of its own in production, the loop itself in simulation) and brings the results back here.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from diegod.internal.v1.command_pb2 import Command, Outcome
+from diegod.internal.v1.raft_pb2 import RaftFrame
+from diegod.models.errors import DomainError, Reason
+from diegod.raftbbs.core.leases import Key
+from diegod.raftbbs.feed import Feed
+from diegod.raftbbs.raft.api import Leadership
+from diegod.raftbbs.store.environment import Environment
+from diegod.raftbbs.store.identity import Birth
+from diegod.raftbbs.store.state import Counters, StateView
+from diegod.raftbbs.store.tables import Tables
+from diegod.raftbbs.ticking import Inbox, LinkChange, Renewal, Submission, TickResult
+
+T = TypeVar("T")
+
+#: A member that has not heard a leader for this long ends its watches.
+SILENCE_S = 2.0
+
+
+class Member:
+    def __init__(
+        self,
+        birth: Birth,
+        environment: Environment,
+        tables: Tables,
+        leadership: Leadership,
+        wake: Callable[[], None],
+    ) -> None:
+        self.birth = birth
+        self.tables = tables
+        self.environment = environment
+        self.feed = Feed()
+        self.leadership = leadership
+        self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
+        self.refuse: Callable[[str, str], None] = lambda peer, reason: None
+        self._wake = wake
+        self._inbox = Inbox()
+        self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}
+        self._reading: dict[int, list[asyncio.Future[None]]] = {}
+        self._renewing: dict[int, asyncio.Future[bool]] = {}
+        self._readers: list[asyncio.Future[None]] = []
+        self._number = 0
+        self._addresses = {voter.id: voter.api_address for voter in birth.voters}
+        with environment.begin_read() as transaction:
+            self.feed.revision = StateView(tables, transaction).counters().revision
+
+    @property
+    def leader_address(self) -> str:
+        return self._addresses.get(self.leadership.leader_id, "")
+
+    def counters(self) -> Counters:
+        with self.environment.begin_read() as transaction:
+            return StateView(self.tables, transaction).counters()
+
+    async def submit(self, commands: Sequence[Command]) -> Sequence[Outcome]:
+        """One outcome each. Raises NOT_LEADER, UNAVAILABLE or RESOURCE_EXHAUSTED: nothing was
+        applied; or UNKNOWN_OUTCOME."""
+        if not self.leadership.leads:
+            raise self.not_leader()
+        number = self._next()
+        self._inbox.submissions.append(Submission(number, commands))
+        try:
+            return await self._answer(self._submitted, number)
+        except DomainError as error:
+            raise self._directed(error) from None
+
+    async def barrier(self) -> None:
+        """Returns once this member's state has everything that was acknowledged before the call."""
+        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        self._wake()
+        await reader
+
+    async def renew(self, key: Key, sequence: int) -> bool:
+        """Whether the lease is held, as confirmed by a majority after the call."""
+        if not self.leadership.leads:
+            raise self.not_leader()
+        number = self._next()
+        self._inbox.renewals.append(Renewal(number, key, sequence))
+        return await self._answer(self._renewing, number)
+
+    def received(self, peer: str, frame: RaftFrame) -> None:
+        self._inbox.frames.append((peer, frame))
+        self._wake()
+
+    def connected(self, peer: str) -> None:
+        self._inbox.links.append(LinkChange(peer, up=True))
+        self._wake()
+
+    def disconnected(self, peer: str) -> None:
+        self._inbox.links.append(LinkChange(peer, up=False))
+        self._wake()
+
+    def take(self) -> Inbox:
+        """Everything that has come in; the next tick's input. Called by the driver."""
+        inbox, self._inbox = self._inbox, Inbox()
+        if self._readers:
+            number = self._next()
+            self._reading[number], self._readers = self._readers, []
+            inbox.reads.append(number)
+        return inbox
+
+    def deliver(self, result: TickResult) -> None:
+        """What came of a tick. Called by the driver, on the event loop."""
+        self.leadership = result.leadership
+        for peer, frame in result.frames:
+            self.send(peer, frame)
+        for refusal in result.refused:
+            self.refuse(refusal.peer, refusal.reason)
+        for entry in result.entries:
+            self.feed.publish(entry.revision, entry.changes)
+        for number, outcome in result.outcomes:
+            _resolve(self._submitted.pop(number, None), outcome)
+        for number, ok in result.reads:
+            for reader in self._reading.pop(number, []):
+                _resolve(reader, None if ok else self.no_leader())
+        for number, held in result.renewals:
+            _resolve(self._renewing.pop(number, None), held)
+
+    def not_leader(self) -> DomainError:
+        if not self.leader_address:
+            return self.no_leader()
+        return DomainError(
+            Reason.NOT_LEADER,
+            f"{self.birth.member_id} does not lead; {self.leadership.leader_id} does",
+            leader_address=self.leader_address,
+        )
+
+    def no_leader(self) -> DomainError:
+        return DomainError(Reason.UNAVAILABLE, f"{self.birth.member_id} knows no leader now")
+
+    def _directed(self, error: DomainError) -> DomainError:
+        """The log says that it does not lead; where to go is known here."""
+        return self.not_leader() if error.reason is Reason.NOT_LEADER else error
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    async def _answer(self, waiting: dict[int, "asyncio.Future[T]"], number: int) -> T:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        waiting[number] = answer
+        self._wake()
+        try:
+            return await answer
+        finally:
+            waiting.pop(number, None)
+
+
+def _resolve(waiting: "asyncio.Future[T] | None", answer: T | DomainError) -> None:
+    if waiting is None or waiting.done():
+        return  # the caller has gone
+    if isinstance(answer, DomainError):
+        waiting.set_exception(answer)
+    else:
+        waiting.set_result(answer)

@@ -1,0 +1,293 @@
+"""A member of the replicated log: `step`, and nothing gets out of it before its commit.
+
+One step is one write transaction, hence one flush to disk: new entries, term and vote, commit and
+applied index, and the state that applied entries made. Whatever the step has to say (frames,
+answers, reads, results) is collected and handed back only when that transaction is durable. A step
+that fails says nothing, and the process ends: what is on disk is the end of an earlier step.
+"""
+
+from collections.abc import Sequence
+
+from diegod.internal.v1.raft_pb2 import RaftFrame
+from diegod.raftbbs.raft.api import (
+    COMMAND_BYTES_MAX,
+    Answer,
+    AnswerStatus,
+    Applied,
+    ApplyEntry,
+    Fatal,
+    Leadership,
+    Limits,
+    Proposal,
+    StepResult,
+    Timing,
+)
+from diegod.raftbbs.raft.confirmations import Confirmations, View
+from diegod.raftbbs.raft.elections import Elections
+from diegod.raftbbs.raft.gate import Gate, Outbox
+from diegod.raftbbs.raft.greeting import Greeting
+from diegod.raftbbs.raft.guarded import APPLIED, DUE, NOT_APPLIED, Library, moment
+from diegod.raftbbs.raft.journal import REGULAR, Journal
+from diegod.raftbbs.raft.proven import require_proven
+from diegod.raftbbs.raft.step_transaction import StepTransaction
+from diegod.raftbbs.store.environment import Environment, StoreFailed
+from diegod.raftbbs.store.identity import Birth
+from diegod.world import Ids
+
+_REQUEST_IDS = float(1 << 48)
+
+
+class Engine:
+    """A `ReplicatedLog` on a store that was born as this member's."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        birth: Birth,
+        apply_entry: ApplyEntry,
+        ids: Ids,
+        now: float,
+        *,
+        timing: Timing | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        require_proven()
+        self._timing, self._limits = timing or Timing(), limits or Limits()
+        self._member_id, self._peers = birth.member_id, birth.peers
+        self._apply_entry = apply_entry
+        self._ids = ids
+        self._now = now
+        self._failed = False
+        self._is_due = False
+        self._asking: list[int] = []
+        self._open: dict[int, float] = {}
+        self._answers: list[Answer] = []
+        self._applied: list[Applied] = []
+        self._transaction = StepTransaction(environment)
+        self._join(environment, birth, now)
+
+    def _join(self, environment: Environment, birth: Birth, now: float) -> None:
+        """Make the parts, and make durable what a first start begins with."""
+        self._journal = Journal(environment, self._transaction, self._limits)
+        self._outbox = Outbox()
+        # Request ids begin at a random number: a reply to an earlier life of this process is none.
+        self._confirmations = Confirmations(
+            self._peers,
+            self._timing.read_limit_s,
+            int(self._ids.uniform(1, _REQUEST_IDS)),
+            self._outbox.send,
+        )
+        self._gate = Gate(
+            self._peers,
+            self._journal,
+            Greeting(birth, environment, self._transaction),
+            self._confirmations,
+            self._outbox,
+            self._limits,
+        )
+        with moment(now, self._ids.uniform):
+            self._library = self._gate.library = Library(
+                self._member_id,
+                self._peers,
+                self._journal,
+                self._timing,
+                self._apply,
+                self._gate.outgoing,
+            )
+        self._elections = self._gate.elections = Elections(
+            self._library, self._journal, self._peers, self._timing, self._outbox.send
+        )
+        self._gate.view = self._view
+        if not self._peers:
+            self._library.election_deadline = now  # alone there is nobody to wait for
+        self._journal.save()
+        self._transaction.commit()
+
+    # What the caller does.
+
+    def step(
+        self,
+        inbox: Sequence[tuple[str, RaftFrame]],
+        proposals: Sequence[Proposal],
+        reads: Sequence[int],
+        now: float,
+    ) -> StepResult:
+        """Take what has come in, decide, make it durable, and say what may go out."""
+        if self._failed:
+            raise Fatal("this member has failed: its process must end")
+        self._failed = True  # until the commit
+        self._now = now
+        try:
+            with moment(now, self._ids.uniform):
+                self._decide(inbox, proposals, reads)
+            self._journal.set_applied_index(self._library.applied_index)
+            self._journal.save()
+            self._transaction.commit()
+        except BaseException:
+            self._transaction.abort()
+            raise
+        self._failed = False
+        return self._release()
+
+    def connected(self, peer: str) -> None:
+        """Frames to this peer arrive, in order, from now on; the next step says hello."""
+        self._gate.connected(peer)
+        self._is_due = True
+
+    def disconnected(self, peer: str) -> None:
+        """Frames to this peer may have been lost, and no more arrive."""
+        self._gate.disconnected(peer)
+        self._is_due = True
+
+    def request_confirmation(self, id: int) -> None:  # noqa: A002 - it is the caller's id
+        """Ask with the next step whether this member leads; answered in `confirmations`."""
+        self._asking.append(id)
+        self._is_due = True
+
+    def next_deadline(self) -> float:
+        """When the next step is due if nothing comes in; the last `now` when one is due at once."""
+        library = self._library
+        if self._is_due or self._has_work():
+            return self._now
+        acts_at = library.heartbeat_at if library.leads else library.election_deadline
+        oldest = next(iter(self._open.values()), float("inf"))
+        return max(self._now, min(acts_at, oldest, self._confirmations.next_deadline()))
+
+    def leadership(self) -> Leadership:
+        """What the last step ended with."""
+        library, journal, view = self._library, self._journal, self._view()
+        return Leadership(
+            role=library.role,
+            leader_id=view.leader_id,
+            term=view.term,
+            commit_index=view.commit_index,
+            applied_index=view.applied_index,
+            log_first=journal.first_index,
+            log_last=journal.last_index,
+            noop_applied=view.leads and view.applied_index >= view.noop_index,
+            round=self._gate.round,
+            confirmed_round=min(self._confirmations.confirmed_round(view), self._gate.round),
+        )
+
+    # A step.
+
+    def _decide(
+        self,
+        inbox: Sequence[tuple[str, RaftFrame]],
+        proposals: Sequence[Proposal],
+        reads: Sequence[int],
+    ) -> None:
+        """All that is decided in a step, in the one order that is safe: inbox before deadlines."""
+        self._is_due = False
+        for peer, frame in inbox:
+            self._gate.receive(peer, frame, self._now)
+        self._elections.before_tick(self._now)
+        self._ask_for_round(reads)
+        for proposal in proposals:
+            self._propose(proposal)
+        if self._library.leads and self._library.heartbeat_at <= self._now:
+            self._library.heartbeat_at = DUE  # the library sends only strictly after that time
+        self._library.tick()
+        self._elections.after_tick(self._now)
+        self._expire()
+        self._confirmations.settle(self._view())
+        self._gate.end_step()
+
+    def _release(self) -> StepResult:
+        """Hand out what the step collected: it is durable now."""
+        confirmations, gate = self._confirmations, self._gate
+        result = StepResult(
+            self.leadership(),
+            self._outbox.take(),
+            self._answers,
+            self._applied,
+            confirmations.reads,
+            confirmations.confirmations,
+            gate.refused,
+        )
+        self._answers, self._applied = [], []
+        confirmations.reads, confirmations.confirmations, gate.refused = [], [], []
+        return result
+
+    def _view(self) -> View:
+        library = self._library
+        return View(
+            now=self._now,
+            leads=library.leads,
+            leader_id=self._elections.leader_id(self._now),
+            term=library.term,
+            commit_index=library.commit_index,
+            applied_index=library.applied_index,
+            noop_index=library.noop_index,
+            round=self._gate.round + 1,
+        )
+
+    def _has_work(self) -> bool:
+        """Whether a step would go on at once: entries to apply, or to commit by oneself alone."""
+        library = self._library
+        if library.applied_index < library.commit_index:
+            return True
+        return not self._peers and library.leads and library.commit_index < self._journal.last_index
+
+    def _ask_for_round(self, reads: Sequence[int]) -> None:
+        """Begin what came before this step, with a round of heartbeats that goes out after it."""
+        view = self._view()
+        asking, self._asking = self._asking, []
+        self._confirmations.read(reads, view)
+        self._confirmations.confirm(asking, view)
+        if self._confirmations.needs_round(view):
+            self._library.heartbeat_at = DUE
+
+    # Proposals.
+
+    def _propose(self, proposal: Proposal) -> None:
+        if refusal := self._refusal(proposal):
+            self._answers.append(Answer(proposal.id, AnswerStatus.REFUSED, detail=refusal))
+            return
+        self._open[proposal.id] = self._now + self._timing.answer_limit_s
+        self._library.propose(
+            REGULAR + proposal.payload,
+            lambda result, reason: self._answer(proposal.id, result, reason),
+        )
+
+    def _refusal(self, proposal: Proposal) -> str:
+        """Why a proposal may not even be tried; "" when it may."""
+        if len(proposal.payload) > COMMAND_BYTES_MAX:
+            size = len(proposal.payload)
+            return f"the command has {size} bytes, at most {COMMAND_BYTES_MAX} are allowed"
+        if len(self._journal) >= self._limits.log_entries:
+            return f"the log is full: it has {len(self._journal)} entries, and all are kept"
+        return ""
+
+    def _answer(self, id_: int, result: object, reason: int) -> None:
+        """The library says what became of a proposal, while it applies the entry at its index."""
+        if self._open.pop(id_, None) is None:
+            return  # answered as unknown before
+        if reason == APPLIED:
+            index = self._library.applied_index + 1
+            self._answers.append(Answer(id_, AnswerStatus.OK, index, result))
+        elif reason in NOT_APPLIED:
+            self._answers.append(Answer(id_, AnswerStatus.NOT_LEADER))
+        else:
+            self._answers.append(Answer(id_, AnswerStatus.UNKNOWN))
+
+    def _expire(self) -> None:
+        """Answer proposals that took too long; they were made in the order of their limits."""
+        for id_, until in list(self._open.items()):
+            if until > self._now:
+                return
+            del self._open[id_]
+            self._answers.append(Answer(id_, AnswerStatus.UNKNOWN))
+
+    def _apply(self, index: int, command: bytes) -> object:
+        """Apply a committed entry in the step's transaction; a no-op only counts."""
+        if command[:1] != REGULAR:
+            return None
+        try:
+            result = self._apply_entry(self._transaction.writer, index, command[1:])
+        except StoreFailed:
+            raise
+        except Exception as error:
+            raise Fatal(f"entry {index} can't be applied: {error!r}") from error
+        self._applied.append(Applied(index, result))
+        return result

@@ -1,0 +1,154 @@
+"""The library's messages as `RaftFrame` records, and the check of what comes in.
+
+Nothing is taken on trust from a peer, not even one with a good certificate: types, ranges, order
+and sizes are checked before anything else sees a frame. Nothing here is pickled; a command is bytes
+from end to end.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diegod.internal.v1.raft_pb2 import (
+    AppendEntries,
+    AppendReply,
+    LogEntry,
+    PreVoteReply,
+    PreVoteRequest,
+    RaftFrame,
+    ReadIndexReply,
+    ReadIndexRequest,
+    StaleTerm,
+    VoteReply,
+    VoteRequest,
+)
+from diegod.raftbbs.raft.api import COMMAND_BYTES_MAX
+from diegod.raftbbs.raft.journal import FIRST_INDEX, NO_OP, REGULAR, Entry
+
+FRAME_BYTES_MAX = 8 << 20
+"""The largest frame. The library's batches end below 5 MiB."""
+
+_NUMBER_MAX = 1 << 62  # of terms, indexes and rounds: no sum of them overflows 64 bits
+
+
+class FrameRefused(ValueError):  # noqa: N818 - a refusal, not a fault of ours
+    """A frame that no correct member sends, or not on this connection. Says what is wrong."""
+
+
+# Out.
+
+
+def append_entries(message: Mapping[str, Any], entries: Sequence[Entry], round_: int) -> RaftFrame:
+    """An append with these entries, the rest from the library's message."""
+    return RaftFrame(
+        append_entries=AppendEntries(
+            term=message["term"],
+            commit_index=message["commit_index"],
+            has_previous=True,
+            previous_index=message["prevLogIdx"],
+            previous_term=message["prevLogTerm"],
+            entries=[LogEntry(index=i, term=t, command=c) for c, i, t in entries],
+            round=round_,
+        )
+    )
+
+
+def append_reply(
+    term: int, next_index: int, round_: int, *, success: bool = False, reset: bool = False
+) -> RaftFrame:
+    return RaftFrame(
+        append_reply=AppendReply(
+            term=term, next_index=next_index, reset=reset, success=success, round=round_
+        )
+    )
+
+
+def vote_request(message: Mapping[str, Any]) -> RaftFrame:
+    return RaftFrame(
+        vote_request=VoteRequest(
+            term=message["term"],
+            last_log_term=message["last_log_term"],
+            last_log_index=message["last_log_index"],
+        )
+    )
+
+
+def vote_reply(term: int) -> RaftFrame:
+    return RaftFrame(vote_reply=VoteReply(term=term))
+
+
+def pre_vote_request(term: int, last_log_term: int, last_log_index: int) -> RaftFrame:
+    return RaftFrame(
+        pre_vote_request=PreVoteRequest(
+            term=term, last_log_term=last_log_term, last_log_index=last_log_index
+        )
+    )
+
+
+def pre_vote_reply(term: int) -> RaftFrame:
+    return RaftFrame(pre_vote_reply=PreVoteReply(term=term))
+
+
+def stale_term(term: int) -> RaftFrame:
+    return RaftFrame(stale_term=StaleTerm(term=term))
+
+
+def read_index_request(id_: int) -> RaftFrame:
+    return RaftFrame(read_index_request=ReadIndexRequest(id=id_))
+
+
+def read_index_reply(id_: int, *, ok: bool, index: int = 0) -> RaftFrame:
+    return RaftFrame(read_index_reply=ReadIndexReply(id=id_, ok=ok, index=index))
+
+
+# In.
+
+
+def check(frame: RaftFrame) -> str:
+    """The kind of a frame whose numbers, order and sizes are in range."""
+    kind = frame.WhichOneof("frame")
+    if kind is None:
+        raise FrameRefused("a frame of an unknown kind")
+    if kind == "append_entries":
+        _check_append(frame.append_entries)
+    elif kind == "append_reply":
+        reply = frame.append_reply
+        _check_numbers(reply.term, reply.next_index, reply.round)
+    elif kind in ("vote_request", "pre_vote_request"):
+        vote: VoteRequest | PreVoteRequest = getattr(frame, kind)
+        _check_numbers(vote.term, vote.last_log_term, vote.last_log_index)
+    elif kind in ("vote_reply", "pre_vote_reply", "stale_term"):
+        _check_numbers(getattr(frame, kind).term)
+    elif kind == "read_index_reply":
+        _check_numbers(frame.read_index_reply.index)
+    return kind
+
+
+def _check_numbers(*numbers: int) -> None:
+    if max(numbers) > _NUMBER_MAX:
+        raise FrameRefused(f"a number out of range: {max(numbers)}")
+
+
+def _check_append(message: AppendEntries) -> None:
+    _check_numbers(message.term, message.commit_index, message.previous_index, message.round)
+    if not message.has_previous or message.previous_index < FIRST_INDEX:
+        raise FrameRefused("an append without a previous entry: snapshots are not taken")
+    if message.previous_term > message.term:
+        raise FrameRefused("an append whose previous entry is from a later term")
+    index, term, size = message.previous_index, message.previous_term, 0
+    for entry in message.entries:
+        index += 1
+        if entry.index != index or not term <= entry.term <= message.term:
+            raise FrameRefused(f"an entry {entry.index} of term {entry.term} out of order")
+        term = entry.term
+        size += len(entry.command)
+        _check_command(entry.command)
+    if size > FRAME_BYTES_MAX:
+        raise FrameRefused(f"an append of {size} bytes")
+
+
+def _check_command(command: bytes) -> None:
+    if command[:1] == REGULAR:
+        if len(command) > COMMAND_BYTES_MAX + 1:
+            raise FrameRefused(f"a command of {len(command)} bytes")
+    elif command != NO_OP:
+        raise FrameRefused("a command of an unknown type")

@@ -1,0 +1,271 @@
+"""Every message between the library and its peers: checked, corrected, and bounded.
+
+Inward, a frame is refused, answered here, or handed to the library in a form that can do no harm.
+Outward, what the library says is completed with what it leaves out (the term and the round that an
+acknowledgement belongs to) and corrected where it claims too much. Frames are collected here; the
+engine releases them after the commit.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from diegod.internal.v1.raft_pb2 import AppendEntries, AppendReply, RaftFrame
+from diegod.raftbbs.raft import frames
+from diegod.raftbbs.raft.api import Fatal, Limits, Refusal
+from diegod.raftbbs.raft.append import Retry, Take, reconcile
+from diegod.raftbbs.raft.confirmations import Confirmations, View
+from diegod.raftbbs.raft.elections import Elections
+from diegod.raftbbs.raft.flow import Flow
+from diegod.raftbbs.raft.frames import FrameRefused
+from diegod.raftbbs.raft.greeting import Greeting
+from diegod.raftbbs.raft.guarded import DUE, Library, Message
+from diegod.raftbbs.raft.journal import Journal
+
+
+class Outbox:
+    """Frames of the current step, in order; only to peers that are connected."""
+
+    def __init__(self) -> None:
+        self.connected: set[str] = set()
+        self.frames: list[tuple[str, RaftFrame]] = []
+
+    def send(self, peer: str, frame: RaftFrame) -> bool:
+        """Keep a frame for the end of the step; False when there is no connection for it."""
+        if peer not in self.connected:
+            return False
+        self.frames.append((peer, frame))
+        return True
+
+    def take(self) -> list[tuple[str, RaftFrame]]:
+        """All frames, peer by peer: the library walks through sets, whose order is not ours."""
+        taken, self.frames = self.frames, []
+        taken.sort(key=lambda item: item[0])
+        return taken
+
+
+class Gate:
+    """The door of one member. Its first three attributes are set when all parts are made."""
+
+    library: Library
+    elections: Elections
+    view: Callable[[], View]
+
+    def __init__(
+        self,
+        peers: tuple[str, ...],
+        journal: Journal,
+        greeting: Greeting,
+        confirmations: Confirmations,
+        outbox: Outbox,
+        limits: Limits,
+    ) -> None:
+        self._journal = journal
+        self._greeting = greeting
+        self._confirmations = confirmations
+        self._outbox = outbox
+        self._flows = {peer: Flow(limits.in_flight_bytes) for peer in peers}
+        self._rewound: dict[str, int] = {}
+        self._held: list[str] = []
+        self._handling: tuple[AppendEntries, Take | Retry] | None = None
+        self._led_term = 0
+        self.round = 0
+        """The number of the last round that was sent; frames of this step carry the next one."""
+        self._round_used = False
+        self.refused: list[Refusal] = []
+
+    # Connections.
+
+    def connected(self, peer: str) -> None:
+        """Frames to this peer arrive again: begin with a hello."""
+        self._reset(peer)
+        self._outbox.connected.add(peer)
+        self._outbox.send(peer, self._greeting.hello())
+        self._open(peer)
+
+    def disconnected(self, peer: str) -> None:
+        self._outbox.connected.discard(peer)
+        self._reset(peer)
+        self.library.disconnect(peer)
+
+    def _open(self, peer: str) -> None:
+        """Let the library send to a peer that is connected and known."""
+        if peer in self._outbox.connected and self._greeting.knows(peer):
+            self.library.connect(peer)
+
+    def _reset(self, peer: str) -> None:
+        self._flows[peer].clear()
+        self._rewound.pop(peer, None)
+        self._confirmations.lost(peer)
+
+    # Inward.
+
+    def receive(self, peer: str, frame: RaftFrame, now: float) -> None:
+        """Take one frame of an authenticated peer, or refuse it."""
+        try:
+            if peer not in self._flows:
+                raise FrameRefused("it is not a voter")
+            kind = frames.check(frame)
+            if kind == "hello":
+                self._on_hello(peer, frame)
+            else:
+                self._greeting.require(peer)
+                self._dispatch(kind, peer, frame, now)
+        except FrameRefused as refusal:
+            self.refused.append(Refusal(peer, str(refusal)))
+
+    def _on_hello(self, peer: str, frame: RaftFrame) -> None:
+        self.library.disconnect(peer)
+        self._greeting.receive(peer, frame.hello)
+        self._open(peer)
+
+    def _dispatch(self, kind: str, peer: str, frame: RaftFrame, now: float) -> None:
+        if kind == "append_entries":
+            self._on_append(peer, frame.append_entries, now)
+        elif kind == "append_reply":
+            self._on_append_reply(peer, frame.append_reply)
+        elif kind == "read_index_request":
+            self._confirmations.on_request(peer, frame.read_index_request, self.view())
+        elif kind == "read_index_reply":
+            self._confirmations.on_reply(peer, frame.read_index_reply)
+        else:
+            handle: Callable[[str, Any, float], None] = getattr(self.elections, f"on_{kind}")
+            handle(peer, getattr(frame, kind), now)
+
+    def _on_append(self, peer: str, message: AppendEntries, now: float) -> None:
+        library = self.library
+        if message.term < library.term:
+            self._outbox.send(peer, frames.stale_term(library.term))
+            return
+        if message.term == library.term and library.leader_id not in ("", peer):
+            raise FrameRefused(f"{library.leader_id} already leads in its term {message.term}")
+        verdict = reconcile(self._journal, library.commit_index, message)
+        self.elections.heard_leader(now)
+        self._handling = message, verdict
+        try:
+            library.deliver(peer, _for_library(message, verdict))
+        finally:
+            self._handling = None
+
+    def _on_append_reply(self, peer: str, reply: AppendReply) -> None:
+        """Count a reply only in the term that it belongs to (F2)."""
+        library, end = self.library, self._journal.last_index + 1
+        if not library.leads or reply.term != library.term:
+            return
+        if reply.success and reply.next_index > end:
+            raise Fatal(f"{peer} acknowledges entries up to {reply.next_index - 1} of {end - 1}")
+        if not self._journal.first_index < reply.next_index <= end or reply.round > self.round:
+            raise FrameRefused(f"a reply for {reply.next_index} in round {reply.round}")
+        self._confirmations.echoed(peer, reply.round)
+        if reply.reset:
+            self._rewind(peer, reply)
+        else:
+            self._advance(peer, reply)
+
+    def _rewind(self, peer: str, reply: AppendReply) -> None:
+        """Go back to what the peer lacks; once, though each frame on its way gets such a reply."""
+        repeated = reply.round <= self._rewound.get(peer, -1)
+        if not repeated:
+            self._rewound[peer] = self.round
+            self._flows[peer].clear()
+            self.library.heartbeat_at = DUE  # send what it lacks with this step
+        self.library.deliver(peer, _reply_for_library(reply, reset=not repeated))
+
+    def _advance(self, peer: str, reply: AppendReply) -> None:
+        """Take an acknowledgement, and don't send again what is on its way behind it."""
+        library, flow = self.library, self._flows[peer]
+        sent_up_to, had_room = library.next_index(peer), flow.has_room
+        library.deliver(peer, _reply_for_library(reply, reset=False))
+        library.set_next_index(peer, max(sent_up_to, reply.next_index))
+        if reply.success:
+            flow.acknowledged(reply.next_index - 1)
+        if flow.has_room and not had_room:
+            library.heartbeat_at = DUE  # go on with this step
+
+    # Outward.
+
+    def outgoing(self, peer: str, message: Message) -> bool:
+        """The library sends: complete, correct and collect it."""
+        kind = message["type"]
+        if kind == "append_entries":
+            return self._append_out(peer, message)
+        if kind == "next_node_idx":
+            self._outbox.send(peer, self._reply_out(message))
+        elif kind == "request_vote":
+            self._outbox.send(peer, frames.vote_request(message))
+        elif kind == "response_vote":
+            self._outbox.send(peer, frames.vote_reply(message["term"]))
+        else:
+            raise Fatal(f"the library wants to send {kind!r}")
+        return True
+
+    def _append_out(self, peer: str, message: Message) -> bool:
+        if message.get("prevLogIdx") is None:
+            raise Fatal(f"the library has no previous entry for {peer}")
+        if message["term"] != self._led_term:
+            self._begin_leadership(message["term"])
+        entries, flow = message["entries"], self._flows[peer]
+        if entries and not flow.has_room:
+            self._hold(peer, entries[0][1])
+            entries = []
+        elif entries:
+            flow.sent(entries[-1][1], sum(len(entry[0]) for entry in entries))
+        self._round_used = True
+        self._outbox.send(peer, frames.append_entries(message, entries, self.round + 1))
+        return True
+
+    def _reply_out(self, message: Message) -> RaftFrame:
+        """A reply to the append that is being handled, with no more in it than that proved (F3)."""
+        if self._handling is None:
+            raise Fatal("the library replies to no append")
+        append, verdict = self._handling
+        if isinstance(verdict, Take) != bool(message["success"]):
+            raise Fatal(f"the library answers {message} to what was judged as {verdict}")
+        if isinstance(verdict, Take):
+            return frames.append_reply(append.term, verdict.match + 1, append.round, success=True)
+        return frames.append_reply(append.term, verdict.next_index, append.round, reset=True)
+
+    def _begin_leadership(self, term: int) -> None:
+        self._led_term = term
+        self._confirmations.begin_leadership()
+        for flow in self._flows.values():
+            flow.clear()
+
+    def _hold(self, peer: str, next_index: int) -> None:
+        """Send no more entries to a peer in this step: take the library's step forward back."""
+        self.library.set_next_index(peer, next_index)
+        self.library.disconnect(peer)
+        self._held.append(peer)
+
+    # Steps.
+
+    def end_step(self) -> None:
+        """Close the round of this step, and let the library see the peers that were held."""
+        if self._round_used:
+            self.round += 1
+            self._round_used = False
+        for peer in self._held:
+            self._open(peer)
+        self._held.clear()
+
+
+def _for_library(message: AppendEntries, verdict: Take | Retry) -> Message:
+    """The append as the library gets it. With `Retry` it finds for itself that it can't take it."""
+    if isinstance(verdict, Retry):
+        verdict = Take(message.previous_index, message.previous_term, (), 0, commit_index=0)
+    return {
+        "type": "append_entries",
+        "term": message.term,
+        "commit_index": verdict.commit_index,
+        "prevLogIdx": verdict.previous_index,
+        "prevLogTerm": verdict.previous_term,
+        "entries": [(entry.command, entry.index, entry.term) for entry in verdict.entries],
+    }
+
+
+def _reply_for_library(reply: AppendReply, *, reset: bool) -> Message:
+    return {
+        "type": "next_node_idx",
+        "next_node_idx": reply.next_index,
+        "reset": reset,
+        "success": reply.success,
+    }

@@ -1,0 +1,108 @@
+"""One committed entry, applied: the only thing that changes the state.
+
+Every command of the entry is decided by the core on what the commands before it left, recorded in
+the transaction of the tick, and answered by an outcome. A mistake in a rule is that command's
+answer and writes nothing; it is the same on every member, since a rule sees nothing but the state.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from diegod.internal.v1.command_pb2 import Batch, Command, Outcome
+from diegod.models.errors import Reason
+from diegod.raftbbs import core
+from diegod.raftbbs.core.decision import Changed, Decision, Refused, Row
+from diegod.raftbbs.core.view import Context
+from diegod.raftbbs.store.environment import StoreFailed, WriteTransaction
+from diegod.raftbbs.store.state import StateWriter
+from diegod.raftbbs.store.tables import Tables
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Provenance, Task
+
+HISTORY_CHANGES = 100_000
+
+
+@dataclass(frozen=True)
+class AppliedEntry:
+    """What an entry came to. `changes` is what watchers are told, all together."""
+
+    outcomes: Sequence[Outcome]
+    changes: Sequence[Change]
+    revision: int
+    at_ns: int
+
+
+class Replica:
+    def __init__(self, tables: Tables, history_changes: int = HISTORY_CHANGES) -> None:
+        self._tables = tables
+        self._history_changes = history_changes
+
+    def apply_entry(
+        self, transaction: WriteTransaction, index: int, payload: bytes
+    ) -> AppliedEntry:
+        """Apply the batch of one log entry within the transaction of the tick."""
+        state = StateWriter(self._tables, transaction, self._history_changes)
+        changes: list[Change] = []
+        outcomes: list[Outcome] = []
+        try:
+            batch = Batch.FromString(payload)
+        except DecodeError:  # no version of ours wrote this; it is nothing, everywhere
+            batch = Batch()
+        state.advance_time(batch.at_ns)
+        for command in batch.commands:
+            outcomes.append(self._apply(state, command, changes))
+        state.close()
+        return AppliedEntry(outcomes, changes, state.now.revision, state.now.at_ns)
+
+    def _apply(self, state: StateWriter, command: Command, changes: list[Change]) -> Outcome:
+        context = Context(
+            revision=state.now.revision + 1,
+            at_ns=state.now.at_ns,
+            by=command.by,
+            cell_incarnation=command.cell_incarnation,
+        )
+        decision = _decided(state, command, context)
+        if isinstance(decision, Changed):
+            provenance = Provenance(
+                revision=context.revision,
+                by=command.by,
+                cause=command.cause,
+                request_id=command.request_id,
+            )
+            changes.extend(state.record(decision.changes, provenance))
+        return _outcome(decision, context)
+
+
+def _decided(state: StateWriter, command: Command, context: Context) -> Decision:
+    try:
+        return core.apply(state, command, context)
+    except (StoreFailed, MemoryError):
+        raise  # the environment's failure, not the command's: this member must stop
+    except Exception as error:
+        return Refused(Reason.INVALID_REQUEST, f"the command can't be applied: {error!r}")
+
+
+def _outcome(decision: Decision, context: Context) -> Outcome:
+    if isinstance(decision, Refused):
+        return Outcome(reason=decision.reason.value, message=decision.message)
+    outcome = Outcome(unchanged=not isinstance(decision, Changed))
+    _set_row(outcome, decision.row)
+    outcome.revision = decision.row.provenance.revision
+    return outcome
+
+
+def _set_row(outcome: Outcome, row: Row) -> None:
+    match row:
+        case Task():
+            outcome.task.CopyFrom(row)
+        case DesiredLrp():
+            outcome.desired_lrp.CopyFrom(row)
+        case ActualLrp():
+            outcome.actual_lrp.CopyFrom(row)
+        case Cell():
+            outcome.cell.CopyFrom(row)
+        case Lock():
+            outcome.lock.CopyFrom(row)
+        case Domain():
+            outcome.domain.CopyFrom(row)

@@ -1,0 +1,307 @@
+"""One LMDB environment: tables, transactions, and a single exception for a store that failed.
+
+The only importer of `lmdb`. It knows keys and values as bytes; what they mean is said elsewhere.
+Not here: the lock on the data folder (the caller takes it before it opens anything) and the format
+of values (`envelope`).
+
+Facts that shape this module:
+
+* Every commit is flushed to disk (`sync` on). Without it the first power failure can leave a file
+  that makes LMDB abort the process. `durable=False` is for simulation, where a crash is modelled.
+* A write transaction belongs to the thread that began it. There is one writer at a time.
+* After a failed commit nothing is retried: the kernel may have dropped the pages it failed to
+  write. Whoever gets `StoreFailed` ends the process; the file holds what was committed before.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import lmdb
+
+KEY_BYTES_MAX = 511  # LMDB's own limit
+MAP_SIZE_BYTES = 64 << 30  # address space, not disk: the file grows as it is used
+_TABLES_MAX = 32
+_LMDB_0_9 = 0  # the file format of liblmdb 0.9; later ones can't be read back by it
+_DATA_FILE = "data.mdb"
+
+
+class StoreFailed(Exception):  # noqa: N818 - it names an event: after it the process ends
+    """The store can't take or give data: the disk is full or broken. The process must end."""
+
+
+class StoreMissing(Exception):  # noqa: N818 - a refusal in the words of the operator
+    """There is no store in this folder."""
+
+
+class Table:
+    """A named table of one environment. Pass it to the methods of a transaction."""
+
+    __slots__ = ("handle", "name")
+
+    def __init__(self, name: str, handle: "lmdb._Database") -> None:
+        self.name = name
+        self.handle = handle
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r})"
+
+
+class ReadTransaction:
+    """The store as it was when this began. Close it soon: LMDB keeps old pages for it."""
+
+    def __init__(self, transaction: "lmdb.Transaction[bytes]") -> None:
+        self._transaction = transaction
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The value of a key, None when it has none."""
+        _check_key(key)
+        try:
+            return self._transaction.get(key, db=table.handle)
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
+
+    def scan(
+        self,
+        table: Table,
+        prefix: bytes = b"",
+        *,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values in key order: those under a prefix, or from `start` until before `stop`.
+
+        A row that the same transaction changes behind the scan is not seen again; one that it
+        adds ahead of the scan is.
+        """
+        first, end = (prefix, _after_prefix(prefix)) if prefix else (start or b"", stop)
+        try:
+            with self._transaction.cursor(db=table.handle) as cursor:
+                yield from (_down if reverse else _up)(cursor, first, end)
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
+
+    def last_key(self, table: Table) -> bytes | None:
+        """The greatest key of a table, None when the table is empty."""
+        try:
+            with self._transaction.cursor(db=table.handle) as cursor:
+                return cursor.key() if cursor.last() else None
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
+
+    def count(self, table: Table) -> int:
+        """How many rows a table has."""
+        try:
+            return self._transaction.stat(table.handle)["entries"]
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
+
+    def abort(self) -> None:
+        """End the transaction; what it wrote never was. Doing so twice is harmless."""
+        self._transaction.abort()
+
+
+class WriteTransaction(ReadTransaction):
+    """All or nothing. As a context it commits, unless an exception leaves the block."""
+
+    def __init__(
+        self, transaction: "lmdb.Transaction[bytes]", before_commit: Callable[[], None] | None
+    ) -> None:
+        super().__init__(transaction)
+        self._before_commit = before_commit
+        self._open = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None and self._open:
+            self.commit()
+        else:
+            self.abort()
+
+    def put(self, table: Table, key: bytes, value: bytes, *, append: bool = False) -> None:
+        """Set a key. `append` promises that the key is greater than all others: it is faster."""
+        _check_key(key)
+        try:
+            written = self._transaction.put(key, value, append=append, db=table.handle)
+        except lmdb.Error as error:
+            raise _failed("write", error) from error
+        if not written:
+            raise ValueError(f"the key {key!r} is not greater than the last one of {table.name}")
+
+    def delete(self, table: Table, key: bytes) -> bool:
+        """Remove a key; whether it was there."""
+        _check_key(key)
+        try:
+            return self._transaction.delete(key, db=table.handle)
+        except lmdb.Error as error:
+            raise _failed("write", error) from error
+
+    def commit(self) -> None:
+        """Make everything durable: one flush to disk, however much was written."""
+        if self._before_commit is not None:
+            self._before_commit()
+        self._open = False
+        try:
+            self._transaction.commit()
+        except lmdb.Error as error:
+            raise _failed("commit", error) from error
+
+    def abort(self) -> None:
+        self._open = False
+        super().abort()
+
+
+class Environment:
+    """An open store. `Environment.open` opens one; there is one a process and folder."""
+
+    def __init__(self, path: Path, environment: lmdb.Environment) -> None:
+        self.path = path
+        self._environment = environment
+        self._tables: dict[str, Table] = {}
+        self.before_commit: Callable[[], None] | None = None
+        """Called before each commit. A simulation raises from it: a crash at the worst moment."""
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        create: bool = False,
+        durable: bool = True,
+        map_size: int = MAP_SIZE_BYTES,
+    ) -> Self:
+        """Open the store of a folder; `create` makes one, otherwise it must be there.
+
+        `durable=False` flushes nothing: for simulation only.
+        """
+        if not create and not (path / _DATA_FILE).exists():
+            raise StoreMissing(f"there is no store in {path}")
+        if create:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            environment = lmdb.open(
+                str(path),
+                map_size=map_size if sys.maxsize > 2**32 else min(map_size, 1 << 30),
+                max_dbs=_TABLES_MAX,
+                max_spare_txns=8,
+                mode=0o600,
+                sync=durable,
+                metasync=durable,
+                create=create,
+                lib_version=_LMDB_0_9,
+            )
+        except lmdb.Error as error:
+            raise _failed(f"open {path}", error) from error
+        _keep_from_children(path)
+        return cls(path, environment)
+
+    def table(self, name: str) -> Table:
+        """The table of this name, made when it is missing. Not inside a write transaction."""
+        if name not in self._tables:
+            try:
+                self._tables[name] = Table(name, self._environment.open_db(name.encode()))
+            except lmdb.Error as error:
+                raise _failed(f"open the table {name}", error) from error
+        return self._tables[name]
+
+    def begin_read(self) -> ReadTransaction:
+        """A view of what is committed now. Any thread may have one."""
+        try:
+            return ReadTransaction(self._environment.begin())
+        except lmdb.Error as error:
+            raise _failed("begin to read", error) from error
+
+    def begin_write(self) -> WriteTransaction:
+        """The one write transaction; waits while another thread has it."""
+        try:
+            return WriteTransaction(self._environment.begin(write=True), self.before_commit)
+        except lmdb.Error as error:
+            raise _failed("begin to write", error) from error
+
+    def copy(self, folder: Path) -> None:
+        """A compact copy of what is committed now, into an empty folder."""
+        try:
+            self._environment.copy(str(folder), compact=True)
+        except lmdb.Error as error:
+            raise _failed(f"copy to {folder}", error) from error
+
+    def used_bytes(self) -> int:
+        """How much of the file LMDB has used, free pages among it."""
+        pages = self._environment.info()["last_pgno"] + 1
+        return pages * self._environment.stat()["psize"]
+
+    def close(self) -> None:
+        """Close the store. An open transaction is lost."""
+        self._environment.close()
+
+
+def _failed(action: str, error: lmdb.Error) -> StoreFailed:
+    return StoreFailed(f"the store can't {action}: {error}")
+
+
+def _check_key(key: bytes) -> None:
+    if not 0 < len(key) <= KEY_BYTES_MAX:
+        raise ValueError(f"a key has 1 to {KEY_BYTES_MAX} bytes, this one has {len(key)}")
+
+
+def _after_prefix(prefix: bytes) -> bytes | None:
+    """The least key behind all keys with this prefix; None when there can't be one."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
+
+
+def _up(
+    cursor: "lmdb.Cursor[bytes]", first: bytes, end: bytes | None
+) -> Iterator[tuple[bytes, bytes]]:
+    found = cursor.set_range(first) if first else cursor.first()
+    while found:
+        key, value = cursor.item()
+        if end is not None and key >= end:
+            return
+        yield key, value
+        found = cursor.next()
+
+
+def _down(
+    cursor: "lmdb.Cursor[bytes]", first: bytes, end: bytes | None
+) -> Iterator[tuple[bytes, bytes]]:
+    found = cursor.prev() if end is not None and cursor.set_range(end) else cursor.last()
+    while found:
+        key, value = cursor.item()
+        if key < first:
+            return
+        yield key, value
+        found = cursor.prev()
+
+
+def _keep_from_children(path: Path) -> None:
+    """Close LMDB's files on exec: it leaves the data file open for every child process."""
+    listing = Path("/proc/self/fd")
+    if not listing.exists():
+        return
+    for entry in os.listdir(listing):
+        try:
+            target = os.readlink(listing / entry)
+        except OSError:
+            continue  # closed since it was listed, as the listing's own descriptor is
+        if os.path.dirname(target) == os.path.realpath(path):
+            os.set_inheritable(int(entry), False)

@@ -1,0 +1,270 @@
+"""The state of the cluster over one transaction: the core's view of it, and what writes it.
+
+`StateView` reads; `StateWriter` records what the core decided: rows, definitions, the change feed,
+and the counters, all in the transaction of the entry that caused them.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from diegod.raftbbs.core.decision import Row, RowChange
+from diegod.raftbbs.core.stamps import stamp
+from diegod.raftbbs.store import envelope
+from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
+from diegod.raftbbs.store.tables import Tables, number_key, number_of
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Provenance,
+    Task,
+)
+
+_COUNTERS_KEY = b"counters"
+_COUNTERS = struct.Struct(">QqQQQ")
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Numbers of the whole state. Equal on all members that have applied the same entries."""
+
+    revision: int = 0
+    at_ns: int = 0  # replicated time: the greatest stamp applied
+    numbers: int = 0  # the last row number handed out
+    changes: int = 0  # how many are kept
+    compacted: int = 0  # changes up to this revision are no longer kept
+
+
+class StateView:
+    """Reads of one moment; see `diegod.raftbbs.core.view`."""
+
+    def __init__(self, tables: Tables, transaction: ReadTransaction) -> None:
+        self.tables = tables
+        self.transaction = transaction
+
+    def counters(self) -> Counters:
+        stored = self.transaction.get(self.tables.counters, _COUNTERS_KEY)
+        return Counters() if stored is None else Counters(*_COUNTERS.unpack(stored))
+
+    def task(self, task_guid: str) -> Task | None:
+        return self.tables.tasks.get(self.transaction, task_guid)
+
+    def task_definition(self, task_guid: str) -> bytes | None:
+        number = self.tables.tasks.number(self.transaction, task_guid)
+        if number is None:
+            return None
+        return _opened(self.transaction.get(self.tables.task_definitions, number))
+
+    def desired_lrp(self, process_guid: str) -> DesiredLrp | None:
+        return self.tables.desired_lrps.get(self.transaction, process_guid)
+
+    def lrp_definition(self, process_guid: str, definition_revision: int) -> bytes | None:
+        number = self.tables.desired_lrps.number(self.transaction, process_guid)
+        if number is None:
+            return None
+        key = number + number_key(definition_revision)
+        return _opened(self.transaction.get(self.tables.lrp_definitions, key))
+
+    def actual_lrp(self, instance_guid: str) -> ActualLrp | None:
+        return self.tables.actual_lrps.get(self.transaction, instance_guid)
+
+    def instances(self, process_guid: str) -> Sequence[ActualLrp]:
+        prefix = process_guid.encode() + b"\0"
+        index = self.tables.instances_of_process
+        keys = [key for key, _ in self.transaction.scan(index, prefix)]
+        rows = (self.tables.actual_lrps.at(self.transaction, key[-8:]) for key in keys)
+        return [row for row in rows if row is not None]
+
+    def cell(self, cell_id: str) -> Cell | None:
+        return self.tables.cells.get(self.transaction, cell_id)
+
+    def domain(self, domain: str) -> Domain | None:
+        return self.tables.domains.get(self.transaction, domain)
+
+    def lock(self, name: str) -> Lock | None:
+        return self.tables.locks.get(self.transaction, name)
+
+    def changes_after(self, revision: int) -> Iterator[Change]:
+        start = number_key(revision + 1)
+        for _, stored in self.transaction.scan(self.tables.changes, start=start):
+            yield Change.FromString(envelope.unwrap(stored))
+
+
+class StateWriter(StateView):
+    """The state while one entry is applied to it. `close` writes the counters."""
+
+    transaction: WriteTransaction
+
+    def __init__(self, tables: Tables, transaction: WriteTransaction, history_changes: int) -> None:
+        super().__init__(tables, transaction)
+        self.now = self.counters()
+        self._history_changes = history_changes
+
+    def advance_time(self, at_ns: int) -> None:
+        self.now = replace(self.now, at_ns=max(self.now.at_ns, at_ns))
+
+    def record(self, changes: Sequence[RowChange], provenance: Provenance) -> list[Change]:
+        """Write the changes of one command under the revision of its provenance."""
+        self.now = replace(self.now, revision=provenance.revision)
+        return [
+            self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)
+        ]
+
+    def close(self) -> None:
+        self._compact()
+        counters = self.now
+        packed = _COUNTERS.pack(
+            counters.revision,
+            counters.at_ns,
+            counters.numbers,
+            counters.changes,
+            counters.compacted,
+        )
+        self.transaction.put(self.tables.counters, _COUNTERS_KEY, packed)
+
+    def _record(self, decided: RowChange, provenance: Provenance, ordinal: int) -> Change:
+        row = decided.row
+        row.provenance.CopyFrom(provenance)
+        if decided.verb == Change.REMOVED:
+            self._remove(row)
+        else:
+            self._put(row, decided.definition)
+        change = Change(
+            revision=provenance.revision,
+            at=stamp(self.now.at_ns),
+            verb=decided.verb,
+            by=provenance.by,
+            cause=provenance.cause,
+            left_cell_id=decided.left_cell_id,
+        )
+        _set_row(change, row)
+        key = number_key(provenance.revision) + bytes([ordinal])
+        stored = envelope.wrap(change.SerializeToString())
+        self.transaction.put(self.tables.changes, key, stored, append=True)
+        self.now = replace(self.now, changes=self.now.changes + 1)
+        return change
+
+    def _put(self, row: Row, definition: bytes | None) -> None:
+        match row:
+            case Task():
+                self._put_task(row, definition)
+            case DesiredLrp():
+                self._put_desired(row, definition)
+            case ActualLrp():
+                self._put_actual(row)
+            case Cell():
+                self.tables.cells.put(self.transaction, row.cell_id, row)
+            case Domain():
+                self.tables.domains.put(self.transaction, row.domain, row)
+            case Lock():
+                self.tables.locks.put(self.transaction, row.name, row)
+
+    def _put_task(self, row: Task, definition: bytes | None) -> None:
+        tasks, transaction = self.tables.tasks, self.transaction
+        number = tasks.number(transaction, row.task_guid)
+        if number is not None:
+            tasks.update(transaction, number, row)
+            return
+        number = tasks.insert(transaction, self._next_number(), row.task_guid, row)
+        closed = envelope.wrap(definition or b"")
+        transaction.put(self.tables.task_definitions, number, closed, append=True)
+
+    def _put_desired(self, row: DesiredLrp, definition: bytes | None) -> None:
+        desired, transaction = self.tables.desired_lrps, self.transaction
+        number = desired.number(transaction, row.process_guid)
+        if number is None:
+            number = desired.insert(transaction, self._next_number(), row.process_guid, row)
+        else:
+            desired.update(transaction, number, row)
+        if definition is not None:
+            key = number + number_key(row.definition_revision)
+            transaction.put(self.tables.lrp_definitions, key, envelope.wrap(definition))
+            self._drop_unused_definitions(row, number)
+
+    def _drop_unused_definitions(self, row: DesiredLrp, number: bytes) -> None:
+        """Kept are the present definition and those that an instance still runs."""
+        used = {instance.definition_revision for instance in self.instances(row.process_guid)}
+        used.add(row.definition_revision)
+        definitions = self.tables.lrp_definitions
+        for key, _ in list(self.transaction.scan(definitions, number)):
+            if number_of(key[8:]) not in used:
+                self.transaction.delete(definitions, key)
+
+    def _put_actual(self, row: ActualLrp) -> None:
+        actual, transaction = self.tables.actual_lrps, self.transaction
+        number = actual.number(transaction, row.instance_guid)
+        if number is not None:
+            actual.update(transaction, number, row)
+            return
+        number = actual.insert(transaction, self._next_number(), row.instance_guid, row)
+        transaction.put(self.tables.instances_of_process, _process_key(row, number), b"\0")
+
+    def _remove(self, row: Row) -> None:
+        transaction = self.transaction
+        match row:
+            case Task():
+                number = self.tables.tasks.delete(transaction, row.task_guid)
+                if number is not None:
+                    transaction.delete(self.tables.task_definitions, number)
+            case DesiredLrp():
+                number = self.tables.desired_lrps.delete(transaction, row.process_guid)
+                if number is not None:
+                    for key, _ in list(transaction.scan(self.tables.lrp_definitions, number)):
+                        transaction.delete(self.tables.lrp_definitions, key)
+            case ActualLrp():
+                number = self.tables.actual_lrps.delete(transaction, row.instance_guid)
+                if number is not None:
+                    key = _process_key(row, number)
+                    transaction.delete(self.tables.instances_of_process, key)
+            case Cell():
+                self.tables.cells.delete(transaction, row.cell_id)
+            case Domain():
+                self.tables.domains.delete(transaction, row.domain)
+            case Lock():
+                self.tables.locks.delete(transaction, row.name)
+
+    def _next_number(self) -> int:
+        self.now = replace(self.now, numbers=self.now.numbers + 1)
+        return self.now.numbers
+
+    def _compact(self) -> None:
+        """Keep no more of the history than was asked for; what is gone is said by `compacted`."""
+        excess = self.now.changes - self._history_changes
+        if excess <= 0:
+            return
+        oldest = self.transaction.scan(self.tables.changes)
+        keys = [key for key, _ in islice(oldest, excess)]
+        for key in keys:
+            self.transaction.delete(self.tables.changes, key)
+        self.now = replace(
+            self.now, changes=self.now.changes - excess, compacted=number_of(keys[-1])
+        )
+
+
+def _opened(stored: bytes | None) -> bytes | None:
+    return None if stored is None else envelope.unwrap(stored)
+
+
+def _process_key(row: ActualLrp, number: bytes) -> bytes:
+    return row.process_guid.encode() + b"\0" + row.index.to_bytes(4, "big") + number
+
+
+def _set_row(change: Change, row: Row) -> None:
+    match row:
+        case Task():
+            change.task.CopyFrom(row)
+        case DesiredLrp():
+            change.desired_lrp.CopyFrom(row)
+        case ActualLrp():
+            change.actual_lrp.CopyFrom(row)
+        case Cell():
+            change.cell.CopyFrom(row)
+        case Domain():
+            change.domain.CopyFrom(row)
+        case Lock():
+            change.lock.CopyFrom(row)

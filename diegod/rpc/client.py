@@ -1,0 +1,189 @@
+"""A client of the BBS: finds the leader, follows it, repeats what may be repeated, resumes watches.
+
+Runs on any asyncio loop with any dialer, so the simulation exercises this very code. It never
+guesses: a write whose fate is not known is repeated only if its method says so (it carries a
+request id), and is otherwise reported as UNKNOWN_OUTCOME.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from diegod.models.errors import DomainError, Reason
+from diegod.rpc.dialer import Dialer
+from diegod.rpc.methods import Method, method
+from diegod.v1.event_pb2 import WatchReply, WatchRequest
+from diegod.world import Clock, Ids
+
+#: Refusals that another member, or the same one a moment later, may answer otherwise.
+_TRY_ELSEWHERE = (Reason.NOT_LEADER, Reason.UNAVAILABLE)
+#: How long one member may take over a call that another could answer as well.
+_TRY_S = 3.0
+_PAUSE_S = 0.05
+_PAUSE_S_MAX = 0.5
+#: A member sends a progress mark every 2 s; after three missed ones it is not worth waiting for.
+_WATCH_SILENCE_S = 6.0
+
+
+class ClusterClient:
+    """Speaks with whichever member answers; the one that answered last is asked first."""
+
+    def __init__(self, dialer: Dialer, addresses: Sequence[str], clock: Clock, ids: Ids) -> None:
+        if not addresses:
+            raise ValueError("a client needs the address of at least one member")
+        self._dialer = dialer
+        self._addresses = list(addresses)
+        self._clock = clock
+        self._ids = ids
+        self._leader = ""
+        self._reader = self._addresses[0]
+
+    @property
+    def dialer(self) -> Dialer:
+        return self._dialer
+
+    @property
+    def leader_address(self) -> str:
+        """Where the leader was last; the first address where that isn't known."""
+        return self._leader or self._reader
+
+    async def call(self, name: str, request: Any, timeout_s: float | None = None) -> Any:
+        """One call, at the leader where the method needs it, until it is answered or time is up."""
+        row = method(name)
+        deadline = self._clock.monotonic() + (timeout_s or row.deadline_s or 30.0)
+        if hasattr(request, "request_id") and not request.request_id:
+            request.request_id = self._ids.new_id()
+        pause_s, uncertain = _PAUSE_S, False
+        while True:
+            address = self._choose(row)
+            left_s = deadline - self._clock.monotonic()
+            try:
+                try_s = min(left_s, _TRY_S) if row.repeatable else left_s
+                return await self._dialer.call(address, row, request, max(try_s, 0.001))
+            except DomainError as error:
+                uncertain |= error.reason is Reason.UNKNOWN_OUTCOME
+                if not self._worth_repeating(row, error):
+                    raise
+                self._learn(address, error)
+                if self._clock.monotonic() + pause_s >= deadline:
+                    raise _out_of_time(error, uncertain) from None
+            await asyncio.sleep(self._ids.uniform(0.5, 1.0) * pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+    async def stream(self, name: str, request: Any) -> AsyncIterator[Any]:
+        """One streamed reply. Another member is tried only while nothing has been received."""
+        row = method(name)
+        deadline = self._clock.monotonic() + (row.deadline_s or 10.0)
+        while True:
+            address = self._choose(row)
+            received = False
+            try:
+                async for reply in self._dialer.stream(address, row, request, row.deadline_s):
+                    received = True
+                    yield reply
+                return
+            except DomainError as error:
+                if received or not self._worth_repeating(row, error):
+                    raise
+                self._learn(address, error)
+                if self._clock.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
+
+    async def duplex(self, name: str, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Two streams with the leader, or with any member; the caller starts over when it ends."""
+        row = method(name)
+        address = self._choose(row)
+        try:
+            async for reply in self._dialer.duplex(address, row, requests, None):
+                yield reply
+        except DomainError as error:
+            self._learn(address, error)
+            raise
+
+    async def watch(self, request: WatchRequest) -> AsyncIterator[WatchReply]:
+        """Changes without an end: goes on at another member from the last revision it has seen.
+
+        Raises only what trying again would not cure: COMPACTED, or a refusal of the caller.
+        """
+        position = WatchRequest()
+        position.CopyFrom(request)
+        row = method("diegod.v1.EventService/Watch")
+        while True:
+            address = self._choose(row)
+            replies = self._audible(self._dialer.stream(address, row, position, None))
+            try:
+                async for reply in _whole_beginning(replies, position.from_revision != 0):
+                    position.from_revision = reply.revision or position.from_revision
+                    yield reply
+            except DomainError as error:
+                if not self._worth_repeating(row, error):
+                    raise
+                self._learn(address, error)
+            else:
+                self._leave(address)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _audible(self, replies: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The replies, until there is silence for longer than a member is ever silent."""
+        iterator = replies.__aiter__()
+        while True:
+            try:
+                yield await asyncio.wait_for(iterator.__anext__(), _WATCH_SILENCE_S)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise DomainError(Reason.UNAVAILABLE, "the member fell silent") from None
+
+    def _choose(self, row: Method) -> str:
+        return self.leader_address if row.leader_only else self._reader
+
+    def _worth_repeating(self, row: Method, error: DomainError) -> bool:
+        if error.reason in _TRY_ELSEWHERE:
+            return True
+        return error.reason is Reason.UNKNOWN_OUTCOME and row.repeatable
+
+    def _learn(self, address: str, error: DomainError) -> None:
+        """Where to go next: to the leader that was named, or away from who didn't answer."""
+        if error.reason is Reason.NOT_LEADER and error.leader_address:
+            self._leader = error.leader_address
+        else:
+            self._leave(address)
+
+    def _leave(self, address: str) -> None:
+        if address == self._leader:
+            self._leader = ""
+        if address == self._reader:
+            self._reader = self._after(address)
+
+    def _after(self, address: str) -> str:
+        if address not in self._addresses:
+            return self._addresses[0]
+        return self._addresses[(self._addresses.index(address) + 1) % len(self._addresses)]
+
+
+async def _whole_beginning(
+    replies: AsyncIterator[WatchReply], begun: bool
+) -> AsyncIterator[WatchReply]:
+    """The replies; the rows of a beginning only once they are complete.
+
+    A beginning that breaks off starts over at another member, at another revision: half of one
+    and half of another would be a state that never was.
+    """
+    beginning: list[WatchReply] = []
+    async for reply in replies:
+        if begun:
+            yield reply
+            continue
+        beginning.append(reply)
+        if reply.rows_end:
+            begun = True
+            for each in beginning:
+                yield each
+
+
+def _out_of_time(error: DomainError, uncertain: bool) -> DomainError:
+    """A write that was tried several times is as unknown as its least known try."""
+    if uncertain and error.reason is not Reason.UNKNOWN_OUTCOME:
+        return DomainError(Reason.UNKNOWN_OUTCOME, error.message)
+    return error
