@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -118,7 +119,10 @@ class _Converter:
         name = self.node(key)
         if not isinstance(name, Scalar):
             raise DocumentError(name.line, "a key is a text, not a list or a mapping")
-        return Entry(name, self.node(value))
+        node = self.node(value)
+        if isinstance(node, Scalar) and node.source == "":
+            node = replace(node, line=name.line)  # where nothing is, the parser is further on
+        return Entry(name, node)
 
 
 def _scalar(source: Any, line: int) -> Scalar:

@@ -116,11 +116,18 @@ def _ports(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:
     for number, mapping in enumerate(lrp.ports):
         yield from rules.port_name(f"ports[{number}].name", mapping.name)
         yield from rules.port(f"ports[{number}].container_port", mapping.container_port)
-    names = [mapping.name or str(mapping.container_port) for mapping in lrp.ports]
-    yield from rules.unique(
-        "ports", [mapping.container_port for mapping in lrp.ports], ".container_port"
-    )
-    yield from rules.unique("ports", names, ".name")
+    numbers = [mapping.container_port for mapping in lrp.ports]
+    yield from rules.unique("ports", numbers, ".container_port")
+    yield from rules.unique("ports", _port_names(lrp), ".name")
+
+
+def _port_names(lrp: definition_pb2.LrpDefinition) -> Iterator[str]:
+    """Names as defaults will make them; a port that is given twice is one problem, not two."""
+    seen: set[int] = set()
+    for place, mapping in enumerate(lrp.ports):
+        repeated = mapping.container_port in seen
+        yield mapping.name or (f"#{place}" if repeated else str(mapping.container_port))
+        seen.add(mapping.container_port)
 
 
 def _checks(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:

@@ -1,8 +1,8 @@
-"""The wires between BBS members: one stream to each peer, one from each, over the Raft port.
+"""The wires between BBS members: one connection a pair, frames both ways, over the Raft port.
 
-Who the other side is says its certificate; which store it has, it says in the first frame of the
-stream, which is the log's to judge (`raft/greeting.py`). A link is up from the moment the peer has
-taken the stream until it breaks; what was on its way then is lost.
+Of two members the one with the lesser id dials. Who the other side is says its certificate; which
+store it has, it says in its first frame, which is the log's to judge (`raft/greeting.py`). What
+was on its way when a connection broke is lost; on the next one both sides begin anew.
 """
 
 import asyncio
@@ -36,91 +36,129 @@ class LinkEvents:
 
 
 class Links:
-    def __init__(self, peers: Mapping[str, str], dialer: Dialer, events: LinkEvents) -> None:
+    def __init__(
+        self, member_id: str, peers: Mapping[str, str], dialer: Dialer, events: LinkEvents
+    ) -> None:
         self._dialer = dialer
         self._events = events
-        self._outgoing = {peer: _Outgoing(peer, address) for peer, address in peers.items()}
-        #: The number of the newest incoming stream of each peer: what an older one brings is late.
-        self._newest: dict[str, int] = dict.fromkeys(peers, 0)
+        self._dialled = {peer: peers[peer] for peer in sorted(peers) if member_id < peer}
+        self._awaited = sorted(peer for peer in peers if peer < member_id)
+        self._wires: dict[str, _Wire] = {}  # of every peer that is connected now
 
     async def run(self) -> None:
-        """Keep a stream to every peer, for ever."""
-        await asyncio.gather(*(self._keep(out) for out in self._outgoing.values()))
+        """Keep dialling those that are ours to dial, for ever."""
+        await asyncio.gather(*(self._keep(peer) for peer in self._dialled))
 
     def send(self, peer: str, frame: RaftFrame) -> None:
-        self._outgoing[peer].put(frame)
+        """To whom there is no connection, nothing is sent: Raft repeats what matters."""
+        if peer in self._wires:
+            self._wires[peer].put(frame)
 
     def up(self, peer: str) -> bool:
-        return self._outgoing[peer].up
+        return peer in self._wires
 
     def refuse(self, peer: str, reason: str) -> None:
-        """The log would not take a frame of this peer: its stream ends, and it may try again."""
+        """The log would not take a frame of this peer: its connection ends, and may begin anew."""
         _log.error("link.refused", peer=peer, why=reason)
-        self._newest[peer] += 1
+        if peer in self._wires:
+            self._wires[peer].close()
 
     async def exchange(
         self, requests: AsyncIterator[RaftFrame], caller: Principal
     ) -> AsyncIterator[RaftFrame]:
-        """The handler of a peer's stream to this member."""
-        peer = caller.id
-        if peer not in self._newest:
-            raise DomainError(Reason.PERMISSION_DENIED, f"{peer} is not a member of this cluster")
-        self._newest[peer] += 1
-        number = self._newest[peer]
-        yield RaftFrame()  # the stream is taken
-        async for frame in requests:
-            if self._newest[peer] != number:
-                return
-            self._events.received(peer, frame)
+        """The handler of a peer that dials this member."""
+        if caller.id not in self._awaited:
+            raise DomainError(
+                Reason.PERMISSION_DENIED, f"{caller.id} is no member that dials this one"
+            )
+        yield RaftFrame()  # the connection is taken
+        wire = self._connected(caller.id)
+        reading = asyncio.create_task(self._read(wire, requests))
+        try:
+            async for frame in wire.frames():
+                yield frame
+        finally:
+            reading.cancel()
+            self._ended(wire)
 
-    async def _keep(self, out: "_Outgoing") -> None:
+    async def _keep(self, peer: str) -> None:
         while True:
+            wire = _Wire(peer)
             try:
-                await self._speak(out)
+                await self._speak(wire)
             except DomainError as error:
-                _log.debug("link.down", peer=out.peer, why=error.message)
+                _log.debug("link.down", peer=peer, why=error.message)
             finally:
-                if out.up:
-                    out.up = False
-                    self._events.disconnected(out.peer)
+                self._ended(wire)
             await asyncio.sleep(_REDIAL_S)
 
-    async def _speak(self, out: "_Outgoing") -> None:
-        """One stream, for as long as it lasts."""
-        out.clear()
-        replies = self._dialer.duplex(out.address, method(EXCHANGE), out.frames(), None)
-        async for _ in replies:
-            out.up = True
-            self._events.connected(out.peer)
+    async def _speak(self, wire: "_Wire") -> None:
+        """One connection that we dialled, for as long as it lasts."""
+        address = self._dialled[wire.peer]
+        replies = self._dialer.duplex(address, method(EXCHANGE), wire.frames(), None)
+        taken = False
+        async for frame in replies:
+            if wire.closed:
+                return
+            if taken:
+                self._events.received(wire.peer, frame)
+            else:
+                taken = True
+                self._connected(wire.peer, wire)
+
+    async def _read(self, wire: "_Wire", requests: AsyncIterator[RaftFrame]) -> None:
+        try:
+            async for frame in requests:
+                if wire.closed:
+                    return
+                self._events.received(wire.peer, frame)
+        finally:
+            wire.close()
+
+    def _connected(self, peer: str, wire: "_Wire | None" = None) -> "_Wire":
+        """This connection is the peer's from now on; an older one ends."""
+        if peer in self._wires:
+            self._ended(self._wires[peer])
+        self._wires[peer] = wire or _Wire(peer)
+        self._events.connected(peer)
+        return self._wires[peer]
+
+    def _ended(self, wire: "_Wire") -> None:
+        wire.close()
+        if self._wires.get(wire.peer) is wire:
+            del self._wires[wire.peer]
+            self._events.disconnected(wire.peer)
 
 
-class _Outgoing:
-    """Frames on their way to one peer, bounded: a peer that doesn't read loses its link."""
+class _Wire:
+    """Frames on their way to one peer over one connection; bounded: a peer that doesn't read loses
+    its connection."""
 
-    def __init__(self, peer: str, address: str) -> None:
+    def __init__(self, peer: str) -> None:
         self.peer = peer
-        self.address = address
-        self.up = False
+        self.closed = False
         self._frames: deque[RaftFrame] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
 
-    def clear(self) -> None:
-        self._frames.clear()
-        self._bytes = 0
-
     def put(self, frame: RaftFrame) -> None:
-        """To whom there is no link, nothing is sent: Raft repeats what matters."""
-        if self.up:
-            self._frames.append(frame)
-            self._bytes += frame.ByteSize()
-            self._filled.set()
+        self._frames.append(frame)
+        self._bytes += frame.ByteSize()
+        if self._bytes > _QUEUE_BYTES_MAX:
+            self.close()
+        self._filled.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._filled.set()
 
     async def frames(self) -> AsyncIterator[RaftFrame]:
-        while self._bytes <= _QUEUE_BYTES_MAX:
-            while self._frames:
+        """What was put, in order, until the wire is closed."""
+        while not self.closed:
+            if self._frames:
                 frame = self._frames.popleft()
                 self._bytes -= frame.ByteSize()
                 yield frame
-            self._filled.clear()
-            await self._filled.wait()
+            else:
+                self._filled.clear()
+                await self._filled.wait()

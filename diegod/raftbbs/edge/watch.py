@@ -27,6 +27,9 @@ class EventService:
     async def watch(self, request: WatchRequest, caller: Principal) -> AsyncIterator[WatchReply]:
         interest = _interest(request, caller)
         feed = self._access.member.feed
+        if not request.from_revision:
+            # Whoever begins now sees at least what was acknowledged before.
+            await self._access.read(stale=False)
         # Subscribed before anything is read: what happens meanwhile waits in the queue.
         watcher = feed.subscribe(interest)
         try:

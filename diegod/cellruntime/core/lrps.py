@@ -1,0 +1,156 @@
+"""What is special about instances of LRPs: the claim, health, and what the BBS hears of them.
+
+An instance is claimed while it is being prepared, and created only once it is claimed.
+"""
+
+from diegod.cellruntime.core import commands, ending, steps
+from diegod.cellruntime.core import instructions as i
+from diegod.cellruntime.core.commands import refused_for_good
+from diegod.cellruntime.core.container import Container, View, note_away, note_row
+from diegod.cellruntime.core.crash_points import Phase, Verb, Verdict
+from diegod.cellruntime.core.health import Finding, Monitor
+from diegod.cellruntime.core.lifecycle import State
+from diegod.cellruntime.core.states import CellState
+from diegod.cellruntime.core.tasks import exit_reason
+from diegod.contracts.backend import Exit
+from diegod.internal.v1.command_pb2 import Outcome
+from diegod.v1.definition_pb2 import Check, LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp
+
+_START_TIMEOUT_MS = 60_000
+_PROBE_TIMEOUT_MS = 1000
+
+
+def crashed(reason: str) -> Verdict:
+    return Verdict(Verb.CRASH, reason)
+
+
+def claim(s: CellState, container: Container) -> None:
+    steps.ask(s, container, commands.claim_instance(container))
+
+
+def prepared(s: CellState, container: Container) -> None:
+    if container.view is View.HELD:
+        _claimed(s, container)
+    else:
+        s.move(container, State.ASKING, "prepared, not claimed yet")
+
+
+def _claimed(s: CellState, container: Container) -> None:
+    container.question = None
+    s.move(container, State.GRANTED, "claimed")
+    steps.record(s, container, Phase.GRANTED)
+
+
+def answered(s: CellState, container: Container, outcome: Outcome, now: float) -> None:
+    """The answer to a claim, or to 'it is running'."""
+    container.question = None
+    if refused_for_good(outcome):
+        note_away(container, container.row_revision)
+        ending.went_away(s, container, now)
+        return
+    row = outcome.actual_lrp
+    note_row(container, row, row.provenance.revision, s.facts.cell_id)
+    row_seen(s, container, now)
+
+
+def row_seen(s: CellState, container: Container, now: float) -> None:
+    """A newer row that is still this cell's, or the news that it is not."""
+    if container.is_away:
+        ending.went_away(s, container, now)
+    elif container.state is State.ASKING and container.view is View.HELD:
+        _claimed(s, container)
+    elif container.state is State.RUNNING:
+        running(s, container, now)
+
+
+def running(s: CellState, container: Container, now: float) -> None:
+    """Its program runs: compare what is so with what the BBS believes, and close the gap."""
+    if container.is_away:
+        ending.stop(s, container, "its row is no longer this cell's", now)
+    elif container.is_stopping:
+        ending.stop(s, container, "asked to stop", now, verdict=Verdict(Verb.REMOVE))
+    elif container.definition is not None and isinstance(container.row, ActualLrp):
+        if container.monitor is None:
+            container.monitor = _monitor(container, container.row, now)
+            probe_due(s, container, now)
+        _tell(s, container, container.row)
+
+
+def _tell(s: CellState, container: Container, row: ActualLrp) -> None:
+    """After a restore of the BBS a row can be younger than the instance: it is told again."""
+    if container.question is not None:
+        return
+    if container.view is View.OFFERED:
+        claim(s, container)
+    elif row.state == ActualLrp.CLAIMED and container.monitor and container.monitor.healthy:
+        steps.ask(s, container, commands.start_instance(container, s.facts))
+
+
+def _checks(container: Container) -> list[Check]:
+    definition = container.definition
+    if not isinstance(definition, LrpDefinition):
+        return []
+    return list(definition.check_definition.checks)
+
+
+def _monitor(container: Container, row: ActualLrp, now: float) -> Monitor:
+    """An instance that the BBS has as RUNNING was healthy before the agent was restarted."""
+    checks = _checks(container)
+    healthy = not checks or row.state == ActualLrp.RUNNING
+    return Monitor(checks, now, _start_timeout_s(container), healthy=healthy)
+
+
+def _start_timeout_s(container: Container) -> float:
+    definition = container.definition
+    if not isinstance(definition, LrpDefinition) or not definition.HasField("start_timeout_ms"):
+        return _START_TIMEOUT_MS / 1000
+    return definition.start_timeout_ms / 1000
+
+
+def probe_due(s: CellState, container: Container, now: float) -> None:
+    monitor = container.monitor
+    if monitor is None or container.state is not State.RUNNING:
+        return
+    if finding := monitor.given_up(now):
+        _act_on(s, container, finding, now)
+        return
+    checks = _checks(container)
+    for index in monitor.on_timer(now):
+        s.emit(_probe(container, index, checks[index]))
+
+
+def _probe(container: Container, index: int, check: Check) -> i.Probe:
+    timeout_ms = check.timeout_ms if check.HasField("timeout_ms") else _PROBE_TIMEOUT_MS
+    return i.Probe(
+        container.handle, index, check, container.address, container.ports, timeout_ms / 1000
+    )
+
+
+def probed(s: CellState, container: Container, index: int, problem: str, now: float) -> None:
+    if container.monitor is None:
+        return
+    if finding := container.monitor.on_result(index, problem, now):
+        _act_on(s, container, finding, now)
+
+
+def _act_on(s: CellState, container: Container, finding: Finding, now: float) -> None:
+    if finding.healthy:
+        running(s, container, now)
+    else:
+        ending.close(s, container, crashed(finding.reason), finding.reason)
+
+
+def ended(s: CellState, container: Container, how: Exit) -> None:
+    lost(s, container, exit_reason(how))
+
+
+def lost(s: CellState, container: Container, reason: str) -> None:
+    ending.close(s, container, crashed(reason), reason)
+
+
+def without_container(s: CellState, container: Container) -> None:
+    """The row says RUNNING here, and there is no record."""
+    reason = "its container is gone from the cell, and so is every record of it"
+    container.verdict = crashed(reason)
+    steps.destroy(s, container, reason)

@@ -1,0 +1,132 @@
+"""`diegod bbs …`: the members of the replicated store."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diegod.cli.errors import NO_ANSWER, USAGE, CliError
+from diegod.cli.render import Column, View, print_fields, print_row, print_rows
+from diegod.cli.session import Output, Session
+from diegod.cli.verbs import noun, verb
+from diegod.models.json_form import json_form
+from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply
+
+app = noun("The BBS: the replicated store of the cluster (bulletin board).")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", envvar="DIEGOD_CONFIG")
+]
+_VOTER = re.compile(r"([^=]+)=([^:]+)(?::([0-9]{1,5}))?(?::([0-9]{1,5}))?")
+
+
+@verb(app, "init")
+def init(
+    session: Session,
+    config: ConfigOption = None,
+    cluster_id: Annotated[
+        str, typer.Option("--cluster-id", help="As the first member's init printed it.")
+    ] = "",
+    voter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--voter",
+            metavar="ID=HOST[:PORT[:RAFT_PORT]]",
+            help="Every first member, this one too; the same list on each.",
+        ),
+    ] = None,
+) -> None:
+    """Make this member's store: once on each first member, never again.
+
+    Alone it makes a cluster of one. For three, give the same three --voter on each host, and the
+    cluster id that the first one printed to the other two.
+    """
+    from diegod.config.load import load_settings
+    from diegod.node.birth import init_store
+    from diegod.node.statuses import StartError
+    from diegod.raftbbs.store.identity import Voter
+    from diegod.world import RandomIds
+
+    settings = load_settings(config, os.environ).settings
+    ports = (settings.bbs.port, settings.bbs.raft_port)
+    voters = [Voter(*_voter(each, *ports)) for each in voter or []]
+    if voters and settings.node.id not in [each.id for each in voters]:
+        raise CliError(f"this node, {settings.node.id}, is not among the voters", USAGE)
+    try:
+        birth = init_store(settings, RandomIds(), cluster_id, voters)
+    except StartError as error:
+        raise CliError(error.message, error.status) from None
+    session.say(f"the store of {birth.member_id} is made in {settings.node.data_dir}")
+    if len(birth.voters) > 1 and not cluster_id:
+        session.say("on the other first members: diegod bbs init with the same --voter and")
+        session.say(f"  --cluster-id {birth.cluster_id}")
+    fields = {"cluster_name": birth.cluster_name, "cluster_id": birth.cluster_id}
+    view: View[dict[str, str]] = View(
+        columns=[], name=lambda row: row["cluster_id"], form=lambda row: row
+    )
+    if session.output in (Output.TABLE, Output.WIDE):
+        print_fields([("cluster", birth.cluster_name), ("cluster id", birth.cluster_id)])
+    else:
+        print_row(session, view, fields)
+
+
+def _voter(text: str, port: int, raft_port: int) -> tuple[str, str, str]:
+    """`bbs-2=bbs-2.example.com`, with ports where they are not this member's own."""
+    match = _VOTER.fullmatch(text)
+    if match is None:
+        raise CliError(f'--voter: "{text}" is not ID=HOST[:PORT[:RAFT_PORT]]', USAGE)
+    member_id, host = match[1], match[2]
+    return member_id, f"{host}:{match[3] or port}", f"{host}:{match[4] or raft_port}"
+
+
+@verb(app, "status")
+async def status(session: Session) -> None:
+    """Show the members as one of them sees the BBS; 5 when it knows no leader."""
+    async with session.client() as client:
+        reply = await client.bbs_status()
+    if session.output in (Output.TABLE, Output.WIDE):
+        print_fields(_fields(reply))
+        print()
+        print_rows(session, _member_view(reply), sorted(reply.members, key=lambda m: m.member_id))
+    else:
+        view: View[GetBbsStatusReply] = View(
+            columns=[], name=lambda reply: reply.member_id, form=json_form
+        )
+        print_row(session, view, reply)
+    if not reply.leader_id:
+        raise CliError(f"{reply.member_id} knows no leader (no majority answers it)", NO_ANSWER)
+
+
+def _fields(reply: GetBbsStatusReply) -> list[tuple[str, str]]:
+    return [
+        ("cluster id", reply.cluster_id),
+        ("answered by", reply.member_id),
+        ("leader", f"{reply.leader_id or 'none'}, term {reply.term}"),
+        ("revision", f"{reply.revision} of epoch {reply.epoch}"),
+        ("log", f"{reply.log_first_index}–{reply.log_last_index}, applied {reply.applied_index}"),
+        ("store", f"{reply.store_bytes / 1024**2:.1f} MB"),
+        ("watches", str(reply.watches)),
+        ("clock offset", f"{reply.clock_offset_s:+.3f} s"),
+    ]
+
+
+def _member_view(reply: GetBbsStatusReply) -> View[BbsMember]:
+    return View(
+        columns=[
+            Column("MEMBER", lambda m: m.member_id),
+            Column("ROLE", lambda m: "leader" if m.member_id == reply.leader_id else "follower"),
+            Column("CONNECTED", lambda m: _connected(m, reply)),
+            Column("ADDRESS", lambda m: m.address),
+            Column("RAFT", lambda m: m.raft_address),
+            Column("MATCH", lambda m: str(m.match_index or ""), wide=True),
+        ],
+        name=lambda m: m.member_id,
+        form=json_form,
+        nothing="no members",
+    )
+
+
+def _connected(member: BbsMember, reply: GetBbsStatusReply) -> str:
+    return "yes" if member.connected or member.member_id == reply.member_id else "no"

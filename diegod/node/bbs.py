@@ -1,0 +1,146 @@
+"""The BBS role: one member, assembled from its settings and its store."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from diegod.config.schema import Settings
+from diegod.models.errors import DomainError, Reason
+from diegod.node import folder, identity
+from diegod.node.ports import busy
+from diegod.node.statuses import FATAL, NOT_CURABLE, StartError
+from diegod.raftbbs.core.leases import LeaseTable
+from diegod.raftbbs.driver import ThreadDriver
+from diegod.raftbbs.edge.access import Access
+from diegod.raftbbs.edge.cells import CellService
+from diegod.raftbbs.edge.cluster import ClusterService
+from diegod.raftbbs.edge.logs import LogRelay
+from diegod.raftbbs.edge.lrps import LrpService
+from diegod.raftbbs.edge.ring import RingService
+from diegod.raftbbs.edge.tasks import TaskService
+from diegod.raftbbs.edge.watch import EventService
+from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
+from diegod.raftbbs.member import SILENCE_S, Member
+from diegod.raftbbs.raft.engine import Engine
+from diegod.raftbbs.replica import Replica
+from diegod.raftbbs.store import identity as birth_record
+from diegod.raftbbs.store.environment import Environment, StoreFailed
+from diegod.raftbbs.store.identity import Birth, StoreRefused
+from diegod.raftbbs.store.tables import Tables
+from diegod.raftbbs.ticking import Ticking
+from diegod.rpc.dialer import Dialer
+from diegod.rpc.handlers import Handlers
+from diegod.rpc.methods import served_by
+from diegod.rpc.server import PortInUse, Server
+from diegod.security.identity import Role
+from diegod.world import Clock, Ids
+
+_log = structlog.get_logger("bbs")
+
+STORE_FOLDER = "store"
+
+
+async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], None]) -> None:
+    """Serve until cancelled. Raises StartError when it can't begin."""
+    who = identity.load(settings, Role.BBS, clock)
+    held = folder.hold(Path(settings.node.data_dir))
+    try:
+        environment, birth = _open_store(held.path / STORE_FOLDER, settings.node.id)
+        try:
+            await _serve(settings, clock, ids, ready, who, environment, birth)
+        finally:
+            environment.close()
+    finally:
+        held.release()
+
+
+def _open_store(path: Path, member_id: str) -> tuple[Environment, Birth]:
+    try:
+        return birth_record.load(path, member_id=member_id)
+    except (StoreRefused, StoreFailed) as error:
+        raise StartError(str(error), NOT_CURABLE) from None
+
+
+async def _serve(
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    ready: Callable[[], None],
+    who: identity.RoleIdentity,
+    environment: Environment,
+    birth: Birth,
+) -> None:
+    tables = Tables.open(environment)
+    replica = Replica(tables, settings.bbs.history_changes)
+    log = Engine(environment, birth, replica.apply_entry, ids, clock.monotonic())
+    leases = LeaseTable(settings.bbs.lease_ttl_s)
+    ticking = Ticking(birth.member_id, log, environment, tables, leases)
+    driver = ThreadDriver(ticking, clock, _end_process)
+    member = Member(birth, environment, tables, log.leadership(), driver.wake)
+    dialer = who.dialer()
+    links = Links(
+        birth.member_id,
+        {voter.id: voter.raft_address for voter in birth.voters if voter.id != birth.member_id},
+        dialer,
+        LinkEvents(member.received, member.connected, member.disconnected),
+    )
+    member.send = links.send
+    member.refuse = links.refuse
+    api = Server(who.server(), settings.cluster.name, clock)
+    api.add(served_by("bbs"), handlers(member, clock, dialer, links.up, leases.ttl_s))
+    raft = Server(who.server(), settings.cluster.name, clock)
+    raft.add(served_by("raft"), {EXCHANGE: links.exchange})
+    try:
+        await _listen(raft, settings.node.bind, settings.bbs.raft_port)
+        await _listen(api, settings.node.bind, settings.bbs.port)
+        ready()
+        _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
+        await asyncio.gather(driver.run(member), links.run(), end_silent_watches(member, clock))
+    finally:
+        await asyncio.gather(api.stop(0.5), raft.stop(0.0))
+        await dialer.close()
+
+
+def handlers(
+    member: Member, clock: Clock, dialer: Dialer, connected: Callable[[str], bool], ttl_s: float
+) -> Handlers:
+    """Every method of a member's API; the simulation serves the same."""
+    access = Access(member)
+    return {
+        **TaskService(access).handlers(),
+        **LrpService(access).handlers(),
+        **CellService(access).handlers(),
+        **EventService(access).handlers(),
+        **RingService(access, ttl_s).handlers(),
+        **ClusterService(access, clock, connected).handlers(),
+        **LogRelay(access, dialer).handlers(),
+    }
+
+
+async def end_silent_watches(member: Member, clock: Clock) -> None:
+    """A member that hears no leader can't say that nothing has happened."""
+    heard_at = clock.monotonic()
+    while True:
+        await asyncio.sleep(SILENCE_S / 4)
+        if member.leadership.leader_id:
+            heard_at = clock.monotonic()
+        elif clock.monotonic() - heard_at > SILENCE_S and len(member.feed):
+            member.feed.end_all(DomainError(Reason.UNAVAILABLE, "this member hears no leader"))
+
+
+async def _listen(server: Server, host: str, port: int) -> None:
+    try:
+        await server.start(host, port)
+    except PortInUse:
+        raise busy(port) from None
+
+
+def _end_process(error: BaseException) -> None:
+    """From the tick's thread: nothing of the failed tick was released, and nothing is retried."""
+    print(f"diegod: the store or the log failed, this member ends ({error}).", file=sys.stderr)
+    _log.error("bbs.failed", why=repr(error))
+    os._exit(FATAL)

@@ -1,0 +1,173 @@
+"""Child processes, one a role: started, waited for until ready, restarted with back-off, stopped.
+
+One process a role means that a failed commit of a BBS member ends that member and nothing else.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from diegod.node import notify, parent
+from diegod.node.notify import ReadySocket
+from diegod.node.statuses import NOT_CURABLE, WRONG_USAGE
+
+_log = structlog.get_logger("supervisor")
+
+_BACKOFF_S = 0.5
+_BACKOFF_S_MAX = 15.0
+_FORGIVEN_AFTER_S = 30.0
+_STOP_TIMEOUT_S = 10.0
+#: A restart would find the same: the child's message says what a person must do.
+_FINAL = (WRONG_USAGE, NOT_CURABLE)
+
+
+@dataclass
+class Child:
+    """One role as a process."""
+
+    name: str
+    config: Path
+    role: str
+    log: Path
+    run_dir: Path
+    process: asyncio.subprocess.Process | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    restarts: int = 0
+    last_exit: int | None = None
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process and self.process.returncode is None else 0
+
+    @property
+    def held(self) -> bool:
+        """Down on purpose, or about to be: not to be restarted."""
+        return self.let_go.is_set()
+
+    @property
+    def argv(self) -> list[str]:
+        module = [sys.executable, "-m", "diegod"]
+        return [*module, f"--role={self.role}", "--config", str(self.config)]
+
+
+class Supervisor:
+    def __init__(self, children: Sequence[Child]) -> None:
+        self.children = {child.name: child for child in children}
+        self.on_change: Callable[[], None] = lambda: None
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        for name in self.children:
+            self.start_child(name)
+
+    def start_child(self, name: str) -> None:
+        child = self.children[name]
+        child.let_go.clear()
+        if name not in self._keepers or self._keepers[name].done():
+            self._keepers[name] = asyncio.create_task(self._keep(child))
+
+    async def wait_ready(self) -> None:
+        """Until every child is ready, or one has ended for good."""
+        ready = asyncio.create_task(self._all_ready())
+        await asyncio.wait([ready, *self._keepers.values()], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+
+    async def _all_ready(self) -> None:
+        for child in self.children.values():
+            await child.ready.wait()
+
+    async def wait_ended(self) -> None:
+        """Until no child is kept any more."""
+        await asyncio.gather(*self._keepers.values())
+
+    def ended_for_good(self) -> list[Child]:
+        return [
+            child
+            for name, child in self.children.items()
+            if not child.held and name in self._keepers and self._keepers[name].done()
+        ]
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL, and no restart until `start_child`. Returns when it is gone."""
+        child = self.children[name]
+        child.let_go.set()
+        if child.process is not None and child.process.returncode is None:
+            child.process.kill()
+            await child.process.wait()
+        await asyncio.gather(self._keepers[name], return_exceptions=True)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        child = self.children[name]
+        if child.process is not None and child.process.returncode is None:
+            child.process.send_signal(number)
+
+    async def stop(self) -> None:
+        """All at once, with SIGTERM, then SIGKILL for those that take too long."""
+        for name, child in self.children.items():
+            child.let_go.set()
+            self.signal(name, signal.SIGCONT)
+            self.signal(name, signal.SIGTERM)
+        if not self._keepers:
+            return
+        _, late = await asyncio.wait(self._keepers.values(), timeout=_STOP_TIMEOUT_S)
+        if late:
+            for child in self.children.values():
+                if child.process is not None and child.process.returncode is None:
+                    child.process.kill()
+            await asyncio.wait(late)
+
+    async def _keep(self, child: Child) -> None:
+        backoff_s = _BACKOFF_S
+        while not child.held:
+            began = asyncio.get_running_loop().time()
+            child.last_exit = await self._run(child)
+            self.on_change()
+            if child.held or child.last_exit in _FINAL:
+                return
+            if asyncio.get_running_loop().time() - began > _FORGIVEN_AFTER_S:
+                backoff_s = _BACKOFF_S
+            _log.warning("child.ended", name=child.name, status=child.last_exit, again_s=backoff_s)
+            try:
+                await asyncio.wait_for(child.let_go.wait(), backoff_s)
+            except TimeoutError:
+                child.restarts += 1
+            backoff_s = min(2 * backoff_s, _BACKOFF_S_MAX)
+
+    async def _run(self, child: Child) -> int:
+        """One life of a child: its exit status, negative for a signal."""
+        child.ready.clear()
+        socket = ReadySocket(child.run_dir / f"{child.name}.ready")
+        environment = {
+            **os.environ,
+            notify.VARIABLE: str(socket.path),
+            parent.VARIABLE: str(os.getpid()),
+        }
+        with child.log.open("ab") as log:
+            child.process = await asyncio.create_subprocess_exec(
+                *child.argv,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is the supervisor's to answer
+            )
+        self.on_change()
+        waiting = asyncio.create_task(self._announce(child, socket))
+        try:
+            return await child.process.wait()
+        finally:
+            waiting.cancel()
+            socket.close()
+            child.ready.clear()
+
+    async def _announce(self, child: Child, socket: ReadySocket) -> None:
+        await socket.wait()
+        child.ready.set()
+        self.on_change()

@@ -1,0 +1,57 @@
+"""When the auction is held, and for what: new work at once, refused work when there may be room.
+
+Does not belong here: the auction itself (`core.auction`), and talking to the BBS (`brain`).
+"""
+
+from collections.abc import Iterator
+
+from diegod.scheduler.core.auction import Plan, Rules, hold
+from diegod.scheduler.core.batch import Lot, waiting
+from diegod.scheduler.core.cell_table import CellTable
+from diegod.scheduler.core.decision import Decision
+from diegod.scheduler.core.in_flight import InFlight
+from diegod.scheduler.core.snapshot import Snapshot
+
+#: So many lots at once; the brain has a lease to renew in between.
+_LOTS_MAX = 500
+
+
+class Auctioneer:
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def choose(
+        self,
+        snapshot: Snapshot,
+        in_flight: InFlight,
+        now: float,
+        *,
+        retry_refused: bool,
+        hold_replacements: bool,
+    ) -> list[Lot]:
+        """What to put up now: what was never refused, and the rest when there may be room."""
+        busy = in_flight.rows()
+        lots = waiting(snapshot, now, hold_replacements=hold_replacements)
+        return [
+            lot
+            for lot in lots
+            if lot.row_guid not in busy and (retry_refused or not lot.placement_error)
+        ]
+
+    def slices(self, lots: list[Lot]) -> Iterator[list[Lot]]:
+        return (lots[at : at + _LOTS_MAX] for at in range(0, len(lots), _LOTS_MAX))
+
+    def hold(self, snapshot: Snapshot, in_flight: InFlight, lots: list[Lot]) -> Plan:
+        """On the cells as they are with all that is on its way to them."""
+        cells = CellTable.of(snapshot)
+        in_flight.book_into(cells)
+        return hold(lots, cells, self._rules)
+
+
+def refusals_to_write(plan: Plan, *, with_figures: bool) -> list[Decision]:
+    """Figures alone are written only now and then: they change with every placement anywhere."""
+    return [
+        refusal.decision()
+        for refusal in plan.refusals
+        if (refusal.is_news if with_figures else refusal.is_news_in_kind)
+    ]

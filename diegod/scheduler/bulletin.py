@@ -1,0 +1,116 @@
+"""What the BBS shows the brain: the snapshot, kept up to date by one watch, and what was touched.
+
+Does not belong here: what to do about it (`brain`).
+"""
+
+import asyncio
+
+import structlog
+
+from diegod.models.errors import DomainError, Reason
+from diegod.scheduler.core.snapshot import Key, Snapshot
+from diegod.scheduler.ports import Bbs
+from diegod.v1.event_pb2 import WatchReply, WatchRequest
+from diegod.world import Clock
+
+_PAUSE_S = 0.2
+
+log = structlog.get_logger("diegod.scheduler")
+
+
+class Bulletin:
+    def __init__(self, bbs: Bbs, clock: Clock) -> None:
+        self._bbs = bbs
+        self._clock = clock
+        self.snapshot = Snapshot()
+        self.is_complete = False
+        self.woken = asyncio.Event()
+        self._beginning = Snapshot()
+        self._seen_at = 0.0  # monotonic, when `snapshot.at` was seen
+        self._is_read = False  # whether anybody will ask what was touched
+        self._touched: dict[Key, None] = {}
+        self._room_grew = False
+        self._began = False
+
+    def now(self) -> float:
+        """The last replicated stamp plus our own time since; 0, when nothing is late, before."""
+        at = self.snapshot.at
+        return at + self._clock.monotonic() - self._seen_at if at else 0.0
+
+    def open(self) -> None:
+        """From now on somebody acts on this, and begins with everything."""
+        self._is_read = self._began = True
+        self._touched, self._room_grew = {}, False
+
+    def close(self) -> None:
+        """A brain that stands by keeps its view up to date, and no list of what has changed."""
+        self._is_read, self._touched = False, {}
+
+    def take_touched(self) -> list[Key]:
+        """What changes have touched since this was last asked."""
+        keys, self._touched = list(self._touched), {}
+        return keys
+
+    def take_room_grew(self) -> bool:
+        grew, self._room_grew = self._room_grew, False
+        return grew
+
+    def take_began(self) -> bool:
+        """Whether everything is to be looked at: opened, or begun anew, since last asked."""
+        began, self._began = self._began, False
+        return began
+
+    async def until_seen(self, revision: int) -> None:
+        """Until the view is whole and at least as new as that."""
+        while not self.is_complete or self.snapshot.revision < revision:
+            self.woken.clear()
+            await self.woken.wait()
+
+    async def follow(self) -> None:
+        """Watches for ever: goes on from the last revision, or from the beginning if it must."""
+        while True:
+            revision = self.snapshot.revision if self.is_complete else 0
+            self._beginning = Snapshot()
+            try:
+                async for reply in self._bbs.watch(WatchRequest(from_revision=revision)):
+                    self._take(reply)
+            except DomainError as error:
+                log.info("watch.ended", reason=str(error.reason), message=error.message)
+                if error.reason is Reason.COMPACTED:
+                    self.is_complete = False
+            await asyncio.sleep(_PAUSE_S)
+
+    def _take(self, reply: WatchReply) -> None:
+        if self.is_complete:
+            self._take_changes(reply)
+        else:
+            self._take_beginning(reply)
+        self.woken.set()
+
+    def _take_changes(self, reply: WatchReply) -> None:
+        before = self.snapshot.at
+        touched = self.snapshot.apply_changes(reply.changes)
+        self.snapshot.revision = max(self.snapshot.revision, reply.revision)
+        if self.snapshot.at > before:
+            self._seen_at = self._clock.monotonic()
+        if self._is_read:
+            self._touched.update(dict.fromkeys(touched.keys))
+        self._room_grew |= touched.room_grew
+
+    def _take_beginning(self, reply: WatchReply) -> None:
+        """Half a beginning is a state that never was: the old view stays until the new is whole."""
+        beginning = self._beginning
+        beginning.apply_changes(reply.rows)
+        beginning.apply_changes(reply.changes)
+        beginning.revision = max(beginning.revision, reply.revision)
+        if reply.rows_end:
+            self._begin(beginning)
+
+    def _begin(self, beginning: Snapshot) -> None:
+        """Rows need not carry a stamp: then time goes on from the last one seen."""
+        if beginning.at > self.snapshot.at:
+            self._seen_at = self._clock.monotonic()
+        else:
+            beginning.at = self.snapshot.at
+        self.snapshot, self._beginning = beginning, Snapshot()
+        self.is_complete = self._began = self._room_grew = True

@@ -1,0 +1,89 @@
+"""What a brain decides: one action on one version of one row, and why.
+
+The action is the very message that the BBS applies, so a decision is printable, comparable, and
+needs no translation.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from diegod.internal.v1.command_pb2 import (
+    Command,
+    CreateInstance,
+    ExpireTask,
+    FailTask,
+    PlaceInstance,
+    PlaceTask,
+    RefuseInstance,
+    RefuseTask,
+    RetireInstance,
+    SuspectInstance,
+    UnclaimInstance,
+    UnsuspectInstance,
+    WithdrawInstance,
+    WithdrawTask,
+)
+from diegod.scheduler.core.snapshot import PROCESS, TASK, Key
+
+OnTask: TypeAlias = PlaceTask | RefuseTask | WithdrawTask | FailTask | ExpireTask
+OnInstance: TypeAlias = (
+    PlaceInstance
+    | RefuseInstance
+    | WithdrawInstance
+    | UnclaimInstance
+    | SuspectInstance
+    | UnsuspectInstance
+    | RetireInstance
+)
+Action: TypeAlias = OnTask | OnInstance | CreateInstance
+
+#: PlaceTask -> place_task: which field of a command carries which message.
+_FIELD_OF = {
+    field.message_type.name: field.name
+    for field in Command.DESCRIPTOR.oneofs_by_name["command"].fields
+    if field.message_type is not None
+}
+
+
+class RowVersion(NamedTuple):
+    """What a decision was made about, in the words of its action: no two share it unless they
+    would do the same thing to the same version of a row."""
+
+    action: str
+    guid: str
+    revision: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    action: Action
+    reason: str  # one sentence; it becomes the cause of the change
+    key: Key  # the task or process that it belongs to
+
+    @property
+    def about(self) -> RowVersion:
+        action = self.action
+        name = type(action).__name__
+        if isinstance(action, CreateInstance):
+            guid = f"{action.process_guid}/{action.index}"
+            return RowVersion(name, guid, action.desired_revision)
+        guid = action.task_guid if isinstance(action, OnTask) else action.instance_guid
+        return RowVersion(name, guid, action.row_revision)
+
+    def command(self, request_id: str, lock_name: str, lock_token: int) -> Command:
+        command = Command(
+            cause=self.reason, request_id=request_id, lock_name=lock_name, lock_token=lock_token
+        )
+        getattr(command, _FIELD_OF[type(self.action).__name__]).CopyFrom(self.action)
+        return command
+
+    def __str__(self) -> str:
+        return f"{' '.join(map(str, self.about))}: {self.reason}"
+
+
+def task_key(task_guid: str) -> Key:
+    return Key(TASK, task_guid)
+
+
+def process_key(process_guid: str) -> Key:
+    return Key(PROCESS, process_guid)

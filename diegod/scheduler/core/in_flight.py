@@ -1,0 +1,100 @@
+"""What the brain has decided but not yet seen happen.
+
+Until the watch shows it, the same thing is not decided again, and its room is not given away.
+That only saves work: a decision on an old version of a row is refused by the BBS anyway.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
+from diegod.scheduler.core.auction import Placement
+from diegod.scheduler.core.cell_table import CellTable
+from diegod.scheduler.core.decision import Decision, OnTask, RowVersion
+from diegod.scheduler.core.snapshot import Key, Snapshot
+
+
+@dataclass
+class _Flight:
+    decision: Decision
+    placement: Placement | None
+    until: float
+    revision: int | None = None  # of its change, once answered; None: not known to have happened
+
+
+class InFlight:
+    def __init__(self, patience_s: float = 10.0, retry_s: float = 1.0) -> None:
+        self._patience_s = patience_s  # for a change that should come; it may never have happened
+        self._retry_s = retry_s  # for one that was refused or was certainly not made
+        self._flights: dict[RowVersion, _Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def new(self, decisions: Iterable[Decision]) -> list[Decision]:
+        return [decision for decision in decisions if decision.about not in self._flights]
+
+    def rows(self) -> frozenset[str]:
+        """The guids of all rows that something is under way for."""
+        return frozenset(about.guid for about in self._flights)
+
+    def sent(self, decision: Decision, placement: Placement | None, now: float) -> None:
+        self._flights[decision.about] = _Flight(decision, placement, now + self._patience_s)
+
+    def answered(self, decision: Decision, outcome: Outcome, now: float) -> None:
+        """Done: until the watch shows that revision. Refused: what it was decided on is no more,
+        and the watch will say what is; until then it would only be refused again."""
+        flight = self._flights.get(decision.about)
+        if flight is None:  # the watch was faster than the answer
+            return
+        if outcome.reason:
+            self._give_up(flight, now)
+        else:
+            flight.revision = outcome.revision
+
+    def not_made(self, decision: Decision, now: float) -> None:
+        """Certainly not applied: to be decided anew soon."""
+        if flight := self._flights.get(decision.about):
+            self._give_up(flight, now)
+
+    def land(self, snapshot: Snapshot, now: float) -> list[Key]:
+        """Forgets what the snapshot shows, and what there is no use in waiting for any longer;
+        returns the keys of the latter, since no change will bring them up again."""
+        overdue: dict[Key, None] = {}
+        for about, flight in list(self._flights.items()):
+            if _is_seen(snapshot, flight):
+                del self._flights[about]
+            elif now >= flight.until:
+                del self._flights[about]
+                overdue[flight.decision.key] = None
+        return sorted(overdue)
+
+    def next_at(self) -> float | None:
+        return min((flight.until for flight in self._flights.values()), default=None)
+
+    def book_into(self, cells: CellTable) -> None:
+        """What is on its way to a cell takes room there already."""
+        for flight in self._flights.values():
+            placement = flight.placement
+            if placement is not None and (row := cells.row_of.get(placement.cell_id)) is not None:
+                cells.book(row, placement.lot.work)
+
+    def _give_up(self, flight: _Flight, now: float) -> None:
+        flight.placement = None
+        flight.until = now + self._retry_s
+
+
+def _is_seen(snapshot: Snapshot, flight: _Flight) -> bool:
+    """The change itself, or another one after which this decision means nothing any more."""
+    if flight.revision is not None and snapshot.revision >= flight.revision:
+        return True
+    action = flight.decision.action
+    if isinstance(action, CreateInstance):
+        desired = snapshot.desired.get(action.process_guid)
+        return desired is None or desired.provenance.revision != action.desired_revision
+    row = (
+        snapshot.tasks.get(action.task_guid)
+        if isinstance(action, OnTask)
+        else snapshot.instances.get(action.instance_guid)
+    )
+    return row is None or row.provenance.revision != action.row_revision

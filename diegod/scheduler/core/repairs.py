@@ -1,0 +1,60 @@
+"""What a pass of convergence comes to, and the sheet on which it is written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from diegod.scheduler.core.decision import Action, Decision
+from diegod.scheduler.core.mass_loss import Limits, MassLoss
+from diegod.scheduler.core.snapshot import Key, Snapshot
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Time alone makes this key worth looking at again."""
+
+    at: float
+    key: Key
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """To be carried out in order: a replacement may need the row before it to be gone."""
+
+    decisions: tuple[Decision, ...]
+    deadlines: tuple[Deadline, ...]
+    reviewed: tuple[Key, ...]
+    mass_loss: MassLoss | None
+
+    @property
+    def next_deadline(self) -> float | None:
+        return min((deadline.at for deadline in self.deadlines), default=None)
+
+
+@dataclass
+class Sheet:
+    """One pass: what it sees, and what it has written down so far."""
+
+    snapshot: Snapshot
+    now: float
+    limits: Limits
+    mass_loss: MassLoss | None
+    decisions: list[Decision] = field(default_factory=list)
+    deadlines: list[Deadline] = field(default_factory=list)
+
+    def decide(self, key: Key, action: Action, reason: str) -> None:
+        self.decisions.append(Decision(action, reason, key))
+
+    def decide_unless_held(self, key: Key, steps: Sequence[tuple[Action, str]]) -> None:
+        """Steps that end or replace something: all of them, or none while a mass loss holds."""
+        if self.mass_loss is not None:
+            self.deadlines.append(Deadline(self.mass_loss.until, key))
+            return
+        for action, reason in steps:
+            self.decide(key, action, reason)
+
+    def is_due(self, key: Key, at: float) -> bool:
+        """Whether that moment has come; if not, it is a deadline."""
+        if self.now >= at:
+            return True
+        self.deadlines.append(Deadline(at, key))
+        return False

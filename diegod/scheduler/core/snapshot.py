@@ -1,0 +1,223 @@
+"""The brain's view of the cluster: the rows of the BBS at one revision, with the indexes that
+convergence and the auction read.
+
+It changes only by `apply_changes`, so it is what the change feed said and nothing else. Does not
+belong here: what the brain has decided but not yet seen happen (`in_flight`).
+"""
+
+from bisect import insort
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, PlacementNeeds, Task
+
+Occupant: TypeAlias = Task | ActualLrp
+
+
+class Key(NamedTuple):
+    """What convergence looks at together: a task, a process with its instances, or a cell."""
+
+    kind: str
+    guid: str
+
+
+TASK, PROCESS, CELL = "task", "process", "cell"
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What some changes bear upon."""
+
+    keys: tuple[Key, ...]
+    room_grew: bool  # some cell can take more than before: refused work may be tried again
+
+
+@dataclass
+class Load:
+    """What is placed on a cell or runs there."""
+
+    memory_mb: int = 0
+    disk_mb: int = 0
+    containers: int = 0
+    starting: int = 0
+    tasks: int = 0
+
+
+def seconds(at: Timestamp) -> float:
+    return at.seconds + at.nanos / 1e9
+
+
+def key_of(row: Occupant) -> Key:
+    if isinstance(row, Task):
+        return Key(TASK, row.task_guid)
+    return Key(PROCESS, row.process_guid)
+
+
+def containers_of(needs: PlacementNeeds) -> int:
+    return needs.resources.containers or 1
+
+
+class Snapshot:
+    def __init__(self) -> None:
+        self.revision = 0
+        self.at = 0.0  # the last replicated stamp seen; 0: none yet
+        self.tasks: dict[str, Task] = {}
+        self.desired: dict[str, DesiredLrp] = {}
+        self.instances: dict[str, ActualLrp] = {}
+        self.cells: dict[str, Cell] = {}
+        #: All and only the tasks and instances that wait for a placement.
+        self.pending: dict[str, Task] = {}
+        self.unclaimed: dict[str, ActualLrp] = {}
+        self._instances_of: dict[str, dict[str, ActualLrp]] = {}
+        self._occupants: dict[str, dict[Key, int]] = {}
+        self._loads: dict[str, Load] = {}
+        #: When each missing cell was lost, in the order of loss.
+        self._missing: list[tuple[float, str]] = []
+
+    def apply_changes(self, changes: Iterable[Change]) -> Touched:
+        """Rows of the beginning and changes alike; in the order of the feed."""
+        keys: dict[Key, None] = {}
+        room_grew = False
+        for change in changes:
+            self.at = max(self.at, seconds(change.at))
+            self.revision = max(self.revision, change.revision)
+            removed = change.verb == Change.REMOVED
+            match change.WhichOneof("row"):
+                case "task":
+                    keys[Key(TASK, change.task.task_guid)] = None
+                    room_grew |= self._set_task(change.task, removed)
+                case "actual_lrp":
+                    keys[Key(PROCESS, change.actual_lrp.process_guid)] = None
+                    room_grew |= self._set_instance(change.actual_lrp, removed)
+                case "desired_lrp":
+                    keys[Key(PROCESS, change.desired_lrp.process_guid)] = None
+                    self._set_desired(change.desired_lrp, removed)
+                case "cell":
+                    keys[Key(CELL, change.cell.cell_id)] = None
+                    self._set_cell(change.cell, removed)
+                    room_grew = True
+        return Touched(tuple(sorted(keys)), room_grew)
+
+    def instances_of(self, process_guid: str) -> list[ActualLrp]:
+        """By index; of one index, the ordinary one first."""
+        rows = self._instances_of.get(process_guid, {})
+        return sorted(rows.values(), key=lambda row: (row.index, row.presence, row.instance_guid))
+
+    def processes(self) -> list[str]:
+        """Those that are desired and those that only have instances left."""
+        return sorted({*self.desired, *self._instances_of})
+
+    def keys_on(self, cell_id: str) -> list[Key]:
+        """The tasks and processes that something on this cell, or on its way to it, belongs to."""
+        return sorted(self._occupants.get(cell_id, {}))
+
+    def load(self, cell_id: str) -> Load:
+        return self._loads.get(cell_id) or Load()
+
+    def is_present(self, cell_id: str) -> bool:
+        cell = self.cells.get(cell_id)
+        return cell is not None and cell.state == Cell.PRESENT
+
+    def present_cells(self) -> list[Cell]:
+        """By cell id."""
+        return [c for _, c in sorted(self.cells.items()) if c.state == Cell.PRESENT]
+
+    @property
+    def missing_since(self) -> list[float]:
+        """When the cells that are missing were lost, the first loss first."""
+        return [at for at, _ in self._missing]
+
+    @property
+    def present_count(self) -> int:
+        return len(self.cells) - len(self._missing)
+
+    def instances_by_cell(self, process_guid: str) -> Mapping[str, int]:
+        """How many instances of the process are on each cell, or on their way to it."""
+        counts: dict[str, int] = {}
+        for row in self._instances_of.get(process_guid, {}).values():
+            if cell_id := _whereabouts(row):
+                counts[cell_id] = counts.get(cell_id, 0) + 1
+        return counts
+
+    def _set_task(self, task: Task, removed: bool) -> bool:
+        room_grew = self._leave(self.tasks.pop(task.task_guid, None))
+        self.pending.pop(task.task_guid, None)
+        if removed:
+            return room_grew
+        self.tasks[task.task_guid] = task
+        if task.state == Task.PENDING and not task.placed_cell_id:
+            self.pending[task.task_guid] = task
+        self._enter(task)
+        return room_grew and not _whereabouts(task)
+
+    def _set_instance(self, row: ActualLrp, removed: bool) -> bool:
+        guid = row.instance_guid
+        room_grew = self._leave(self.instances.pop(guid, None))
+        self.unclaimed.pop(guid, None)
+        siblings = self._instances_of.setdefault(row.process_guid, {})
+        siblings.pop(guid, None)
+        if removed:
+            if not siblings:
+                del self._instances_of[row.process_guid]
+            return room_grew
+        self.instances[guid] = siblings[guid] = row
+        if row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id:
+            self.unclaimed[guid] = row
+        self._enter(row)
+        return room_grew and not _whereabouts(row)
+
+    def _set_desired(self, desired: DesiredLrp, removed: bool) -> None:
+        if removed:
+            self.desired.pop(desired.process_guid, None)
+        else:
+            self.desired[desired.process_guid] = desired
+
+    def _set_cell(self, cell: Cell, removed: bool) -> None:
+        self._missing = [entry for entry in self._missing if entry[1] != cell.cell_id]
+        if removed:
+            self.cells.pop(cell.cell_id, None)
+            return
+        self.cells[cell.cell_id] = cell
+        if cell.state != Cell.PRESENT:
+            insort(self._missing, (seconds(cell.since), cell.cell_id))
+
+    def _enter(self, row: Occupant) -> None:
+        if cell_id := _whereabouts(row):
+            self._count(cell_id, row, 1)
+
+    def _leave(self, row: Occupant | None) -> bool:
+        if row is None or not (cell_id := _whereabouts(row)):
+            return False
+        self._count(cell_id, row, -1)
+        return True
+
+    def _count(self, cell_id: str, row: Occupant, sign: int) -> None:
+        occupants = self._occupants.setdefault(cell_id, {})
+        key = key_of(row)
+        occupants[key] = occupants.get(key, 0) + sign
+        if not occupants[key]:
+            del occupants[key]
+        load = self._loads.setdefault(cell_id, Load())
+        load.memory_mb += sign * row.needs.resources.memory_mb
+        load.disk_mb += sign * row.needs.resources.disk_mb
+        load.containers += sign * containers_of(row.needs)
+        load.starting += sign * _is_starting(row)
+        load.tasks += sign * isinstance(row, Task)
+
+
+def _whereabouts(row: Occupant) -> str:
+    """The cell whose room the row takes; empty: none."""
+    if isinstance(row, Task):
+        if row.state == Task.RUNNING:
+            return row.cell_id
+        return row.placed_cell_id if row.state == Task.PENDING else ""
+    if row.state == ActualLrp.UNCLAIMED:
+        return row.placed_cell_id
+    return row.cell_id if row.state in (ActualLrp.CLAIMED, ActualLrp.RUNNING) else ""
+
+
+def _is_starting(row: Occupant) -> bool:
+    return row.state != (Task.RUNNING if isinstance(row, Task) else ActualLrp.RUNNING)

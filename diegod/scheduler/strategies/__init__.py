@@ -1,0 +1,1 @@
+"""The placement strategies that come with diegod. They are plugins like anyone else's."""

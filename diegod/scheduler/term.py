@@ -1,0 +1,203 @@
+"""One term: what a brain does from getting the lock until it loses it.
+
+It keeps nothing that matters: a brain that starts anew decides the same from the same rows.
+Does not belong here: any decision (`core`), and the lock itself (`lock`, `brain`).
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import structlog
+
+from diegod.internal.v1.command_pb2 import Command, Outcome
+from diegod.models.errors import DomainError, Reason
+from diegod.scheduler.auctioneer import Auctioneer, refusals_to_write
+from diegod.scheduler.bulletin import Bulletin
+from diegod.scheduler.core.agenda import Agenda
+from diegod.scheduler.core.auction import Placement, Rules
+from diegod.scheduler.core.batch import Lot
+from diegod.scheduler.core.convergence import all_keys, converge
+from diegod.scheduler.core.decision import Decision
+from diegod.scheduler.core.in_flight import InFlight
+from diegod.scheduler.core.mass_loss import Limits, MassLoss
+from diegod.scheduler.core.repairs import Repairs
+from diegod.scheduler.core.snapshot import Key
+from diegod.scheduler.lock import LOCK_NAME, Lease
+from diegod.scheduler.ports import Bbs
+from diegod.world import Clock, Ids
+
+FULL_PASS_EVERY_S = 30.0
+_RETRY_REFUSED_EVERY_S = 1.0
+_COMMANDS_MAX = 500
+
+T = TypeVar("T")
+Errand = tuple[Decision, Placement | None]
+
+log = structlog.get_logger("diegod.scheduler")
+
+
+class LockLostError(Exception):
+    """The lock is somebody else's, or may be."""
+
+
+class Term:
+    def __init__(
+        self,
+        bbs: Bbs,
+        clock: Clock,
+        ids: Ids,
+        bulletin: Bulletin,
+        lease: Lease,
+        rules: Rules,
+        limits: Limits,
+    ) -> None:
+        self.in_flight = InFlight()
+        self.mass_loss: MassLoss | None = None
+        self._bbs = bbs
+        self._bulletin = bulletin
+        self._clock = clock
+        self._ids = ids
+        self._lease = lease
+        self._limits = limits
+        self._agenda = Agenda()
+        self._auctioneer = Auctioneer(rules)
+        self._full_pass_at = 0.0
+        self._retry_refused = False
+        self._retry_refused_at = 0.0
+
+    async def work(self) -> str:
+        """Rounds without end; returns why it had to stop.
+
+        The first begins when the watch has shown that the lock is ours: then everything that
+        the brain before us did is seen too, and the present time is known.
+        """
+        self._bulletin.open()
+        try:
+            while True:
+                await self._until_something_is_due()
+                await self._round()
+        except LockLostError as lost:
+            return str(lost)
+        finally:
+            self._bulletin.close()
+
+    async def _until_something_is_due(self) -> None:
+        woken = self._bulletin.woken
+        await self._bulletin.until_seen(self._lease.token)
+        try:
+            async with asyncio.timeout(self._idle_s()):
+                await woken.wait()
+        except TimeoutError:
+            pass  # time alone made something due
+        woken.clear()
+
+    def _idle_s(self) -> float:
+        elapsed = self._clock.monotonic()
+        idle_s = self._full_pass_at - elapsed
+        if (at := self._agenda.next_at()) is not None:
+            idle_s = min(idle_s, at - self._bulletin.now())
+        if (at := self.in_flight.next_at()) is not None:
+            idle_s = min(idle_s, at - elapsed)
+        if self._retry_refused:
+            idle_s = min(idle_s, self._retry_refused_at - elapsed)
+        if self.mass_loss is not None:
+            idle_s = min(idle_s, self.mass_loss.until - self._bulletin.now())
+        return max(0.0, idle_s)
+
+    async def _round(self) -> None:
+        """Everything that has arrived and become due meanwhile, at once."""
+        bulletin, elapsed = self._bulletin, self._clock.monotonic()
+        overdue = self.in_flight.land(bulletin.snapshot, elapsed)
+        keys = bulletin.take_touched() + self._agenda.take_due(bulletin.now()) + overdue
+        self._retry_refused |= bulletin.take_room_grew() or bool(overdue)
+        hold_is_over = self.mass_loss is not None and bulletin.now() >= self.mass_loss.until
+        is_full = bulletin.take_began() or elapsed >= self._full_pass_at or hold_is_over
+        if is_full:
+            self._full_pass_at = elapsed + FULL_PASS_EVERY_S
+        await self._converge(list(all_keys(bulletin.snapshot)) if is_full else [keys])
+        await self._hold_auction(is_full)
+
+    async def _converge(self, slices: Iterable[Sequence[Key]]) -> None:
+        for keys in slices:
+            snapshot, now = self._bulletin.snapshot, self._bulletin.now()
+            repairs = converge(snapshot, keys, now, self._limits)
+            self._agenda.replace(repairs.reviewed, repairs.deadlines)
+            self._note_mass_loss(repairs)
+            await self._carry_out([(each, None) for each in self.in_flight.new(repairs.decisions)])
+            await asyncio.sleep(0)
+
+    def _note_mass_loss(self, repairs: Repairs) -> None:
+        before, self.mass_loss = self.mass_loss, repairs.mass_loss
+        if before is None and repairs.mass_loss is not None:
+            log.error("mass_loss.began", reason=repairs.mass_loss.reason)
+        if before is not None and repairs.mass_loss is None:
+            log.warning("mass_loss.ended")
+            self._full_pass_at = 0.0  # what was held back is due now
+
+    async def _hold_auction(self, is_full: bool) -> None:
+        for lots in self._auctioneer.slices(self._choose(is_full)):
+            plan = self._auctioneer.hold(self._bulletin.snapshot, self.in_flight, lots)
+            errands: list[Errand] = [(each.decision(), each) for each in plan.placements]
+            refusals = refusals_to_write(plan, with_figures=is_full)
+            await self._carry_out(errands + [(each, None) for each in refusals])
+            await asyncio.sleep(0)
+
+    def _choose(self, is_full: bool) -> list[Lot]:
+        elapsed = self._clock.monotonic()
+        retry = is_full or (self._retry_refused and elapsed >= self._retry_refused_at)
+        if retry:
+            self._retry_refused = False
+            self._retry_refused_at = elapsed + _RETRY_REFUSED_EVERY_S
+        return self._auctioneer.choose(
+            self._bulletin.snapshot,
+            self.in_flight,
+            self._bulletin.now(),
+            retry_refused=retry,
+            hold_replacements=self.mass_loss is not None,
+        )
+
+    async def _carry_out(self, errands: Sequence[Errand]) -> None:
+        """In bulk and in order. After a failure the rest waits: it may build on what failed."""
+        reached = True
+        for chunk in _slices(errands, _COMMANDS_MAX):
+            for decision, placement in chunk:
+                self.in_flight.sent(decision, placement, self._clock.monotonic())
+            if reached:
+                reached = await self._submit([decision for decision, _ in chunk])
+            else:
+                self._not_made([decision for decision, _ in chunk])
+
+    async def _submit(self, decisions: Sequence[Decision]) -> bool:
+        if self._lease.left_s(self._clock.boottime()) <= 0:
+            raise LockLostError("the lease ran out")
+        try:
+            outcomes = await self._bbs.submit([self._command(each) for each in decisions])
+        except DomainError as error:
+            log.warning("commands.failed", count=len(decisions), reason=str(error.reason))
+            if error.reason is not Reason.UNKNOWN_OUTCOME:
+                self._not_made(decisions)
+            return False
+        for decision, outcome in zip(decisions, outcomes, strict=True):
+            self._answered(decision, outcome)
+        return True
+
+    def _command(self, decision: Decision) -> Command:
+        return decision.command(self._ids.new_id(), LOCK_NAME, self._lease.token)
+
+    def _answered(self, decision: Decision, outcome: Outcome) -> None:
+        if outcome.reason == Reason.LOCK_COLLISION:
+            raise LockLostError(outcome.message)
+        self.in_flight.answered(decision, outcome, self._clock.monotonic())
+        if outcome.reason:
+            log.info("command.refused", decision=str(decision), message=outcome.message)
+        else:
+            log.debug("command.done", decision=str(decision), revision=outcome.revision)
+
+    def _not_made(self, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            self.in_flight.not_made(decision, self._clock.monotonic())
+
+
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[at : at + size] for at in range(0, len(items), size))

@@ -1,0 +1,29 @@
+"""The name is known, can't be chosen without a reason, and the package metadata points at it."""
+
+import tomllib
+from pathlib import Path
+
+import diegod_windows_hcs
+import pytest
+
+from diegod.contracts.backend import BackendError, Owner
+from diegod.plugins import PluginState, load_plugins
+
+
+def test_it_is_shown_as_not_in_this_release() -> None:
+    (entry,) = load_plugins([diegod_windows_hcs], load_entry_points=False).entries
+    assert (entry.kind, entry.name) == ("backend", "windows_hcs")
+    assert (entry.state, entry.reason) == (PluginState.UNAVAILABLE, "not in this release")
+
+
+def test_whoever_chooses_it_is_told_why_not(tmp_path: Path) -> None:
+    record = load_plugins([diegod_windows_hcs], load_entry_points=False).backends["windows_hcs"]
+    with pytest.raises(BackendError, match="backend windows_hcs is not in this release: use runc"):
+        record.factory(Owner("cluster", "cell"), tmp_path, {})
+
+
+def test_the_entry_point_is_in_the_metadata() -> None:
+    about = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert about["project"]["entry-points"] == {
+        "diegod": {"windows_hcs": diegod_windows_hcs.__name__}
+    }

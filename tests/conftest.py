@@ -1,0 +1,85 @@
+"""What the whole run keeps to, on each machine.
+
+- A test marked `root` is skipped where it can't run, with the reason.
+- What needs the machine for itself (marked `root` or `cluster`, or in tests/cluster) runs one test
+  after the other: under `-n 2 --dist loadgroup` one worker has all of it.
+- The run ends with one line that counts what was skipped, by reason. On CI, as root, a skipped test
+  fails the run: there nothing may be missing.
+- The run fails if it leaves something behind on the machine.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests import leaks, needs, skips
+
+CLUSTER_TESTS = Path(__file__).parent / "cluster"
+
+_BEFORE = pytest.StashKey[frozenset[str]]()
+_OTHERS = pytest.StashKey[list[str]]()
+_COMPLAINTS = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the group into the test's id
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        is_root = item.get_closest_marker("root") is not None
+        if is_root and (reason := needs.lacking()):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if is_root or item.get_closest_marker("cluster") or CLUSTER_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("machine"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if _is_worker(session.config):
+        return
+    os.environ[leaks.RUN_VARIABLE] = str(os.getpid())  # inherited by workers and all they start
+    session.config.stash[_BEFORE] = leaks.snapshot(str(os.getpid()))
+
+
+@pytest.hookimpl(trylast=True)  # after xdist has ended its workers
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _is_worker(session.config) or _BEFORE not in session.config.stash:
+        return
+    session.config.stash[_OTHERS] = list(leaks.others(str(os.getpid())))[:1]
+    complaints = [
+        *(f"left behind: {thing}" for thing in _left_behind(session.config)),
+        *(f"skipped on CI: {count} × {why}" for why, count in _forbidden_skips(session.config)),
+    ]
+    session.config.stash[_COMPLAINTS] = complaints
+    if complaints and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    skipped = _skipped(config)
+    if skipped:
+        passed = len(terminalreporter.getreports("passed"))
+        terminalreporter.write_line(skips.line(passed, skipped))
+    for other in config.stash.get(_OTHERS, []):
+        terminalreporter.write_line(f"links, mounts and the like not checked, because of {other}")
+    for complaint in config.stash.get(_COMPLAINTS, []):
+        terminalreporter.write_line(complaint, red=True)
+
+
+def _left_behind(config: pytest.Config) -> list[str]:
+    return leaks.left_behind(str(os.getpid()), config.stash[_BEFORE])
+
+
+def _forbidden_skips(config: pytest.Config) -> list[tuple[str, int]]:
+    is_strict = os.environ.get("CI") == "true" and os.geteuid() == 0
+    return sorted(_skipped(config).items()) if is_strict else []
+
+
+def _skipped(config: pytest.Config) -> Counter[str]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return skips.reasons(reporter.getreports("skipped")) if reporter else Counter()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")

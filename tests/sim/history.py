@@ -1,0 +1,117 @@
+"""The cluster's one history, as its members apply it; and what must be so of it at every step.
+
+All members apply the same command at the same index, once, and come to the same result. Whoever
+gets to an index first writes the history; the others are held against it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from diegod.internal.v1.command_pb2 import Batch, Command, Outcome
+from diegod.raftbbs.raft.api import Leadership
+from diegod.raftbbs.replica import AppliedEntry
+from diegod.v1.record_pb2 import Change, Task
+
+Complain = Callable[[str], None]
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=12).digest()
+
+
+@dataclass
+class History:
+    complain: Complain
+    payloads: dict[int, bytes] = field(default_factory=dict)  # index -> digest
+    results: dict[int, bytes] = field(default_factory=dict)
+    changes: list[tuple[int, bytes]] = field(default_factory=list)  # revision, digest: in order
+    changed_at: dict[int, int] = field(default_factory=dict)  # revision -> position in `changes`
+    grants: dict[tuple[str, int], str] = field(default_factory=dict)  # task, attempt -> cell
+    claims: dict[str, str] = field(default_factory=dict)  # instance guid -> cell
+    ended: dict[str, Task] = field(default_factory=dict)  # the first result of each task
+    leaders: dict[int, str] = field(default_factory=dict)  # term -> member
+    lock_token: int = 0
+    lock_owners: dict[int, str] = field(default_factory=dict)  # token -> brain
+    revision: int = 0
+    durable: dict[str, int] = field(default_factory=dict)  # member -> applied and on disk
+    _applying: dict[str, int] = field(default_factory=dict)
+
+    def applied(self, member_id: str, index: int, payload: bytes, entry: AppliedEntry) -> None:
+        """A member has applied an entry, in a transaction that is not on disk yet."""
+        if index <= self.durable.get(member_id, 0):
+            self.complain(f"{member_id} applied entry {index} twice")
+        self._applying[member_id] = index
+        key, result = digest(payload), _digest_of_result(entry)
+        if index not in self.payloads:
+            self.payloads[index], self.results[index] = key, result
+            self._write_down(payload, entry)
+        elif self.payloads[index] != key:
+            self.complain(f"entry {index} is another one on {member_id}")
+        elif self.results[index] != result:
+            self.complain(f"entry {index} came to something else on {member_id}")
+
+    def committed(self, member_id: str) -> None:
+        """What the member applied last is on its disk."""
+        self.durable[member_id] = max(
+            self.durable.get(member_id, 0), self._applying.get(member_id, 0)
+        )
+
+    def leads(self, member_id: str, leadership: Leadership) -> None:
+        if leadership.leads and self.leaders.setdefault(leadership.term, member_id) != member_id:
+            other = self.leaders[leadership.term]
+            self.complain(f"{member_id} and {other} both lead in term {leadership.term}")
+
+    def _write_down(self, payload: bytes, entry: AppliedEntry) -> None:
+        batch = Batch.FromString(payload)
+        for command, outcome in zip(batch.commands, entry.outcomes, strict=True):
+            self._check_lock(command, outcome)
+        for change in entry.changes:
+            self._note(change)
+        self.revision = entry.revision
+
+    def _check_lock(self, command: Command, outcome: Outcome) -> None:
+        """A brain changes something only under the lock that it holds."""
+        kind = command.WhichOneof("command")
+        if outcome.reason or outcome.unchanged:
+            return
+        if kind == "acquire_lock":
+            self.lock_token = outcome.lock.token
+            if self.lock_owners.setdefault(outcome.lock.token, command.by) != command.by:
+                self.complain(f"two brains hold the lock under token {outcome.lock.token}")
+        elif command.lock_name and (
+            command.lock_token != self.lock_token
+            or self.lock_owners.get(command.lock_token) != command.by
+        ):
+            self.complain(f"{command.by} did {kind} under token {command.lock_token}, not its own")
+
+    def _note(self, change: Change) -> None:
+        self.changed_at.setdefault(change.revision, len(self.changes))
+        self.changes.append((change.revision, digest_of(change)))
+        kind = change.WhichOneof("row")
+        if kind == "task":
+            self._note_task(change.task, change.verb == Change.REMOVED)
+        elif kind == "actual_lrp" and change.actual_lrp.cell_id:
+            self.claims[change.actual_lrp.instance_guid] = change.actual_lrp.cell_id
+
+    def _note_task(self, task: Task, is_removed: bool) -> None:
+        if is_removed:
+            return
+        if task.state == Task.RUNNING:
+            self.grants[task.task_guid, task.attempt] = task.cell_id
+        elif task.state == Task.COMPLETED:
+            first = self.ended.setdefault(task.task_guid, task)
+            if first.exit_status != task.exit_status or first.failed != task.failed:
+                self.complain(f"the result of task {task.task_guid} has changed")
+
+
+def digest_of(change: Change) -> bytes:
+    return digest(change.SerializeToString(deterministic=True))
+
+
+def _digest_of_result(entry: AppliedEntry) -> bytes:
+    whole = hashlib.blake2b(digest_size=12)
+    for message in (*entry.outcomes, *entry.changes):
+        whole.update(message.SerializeToString(deterministic=True))
+    whole.update(b"%d %d" % (entry.revision, entry.at_ns))
+    return whole.digest()

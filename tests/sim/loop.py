@@ -1,0 +1,92 @@
+"""An event loop on virtual time: when nothing is left to do, the next timer is due at once.
+
+A callback belongs to the simulated process whose context it was made in (`host.Process`). What
+belongs to a dead process is never run, not even a `finally`; what belongs to a paused one waits.
+So a process can be killed and stopped at any await, as by SIGKILL and SIGSTOP, without its help.
+"""
+
+import asyncio
+import heapq
+import weakref
+from collections.abc import Coroutine, Generator
+from contextvars import Context, ContextVar
+from typing import Any, Protocol
+
+
+class Owner(Protocol):
+    """Whose callbacks are run, held back, or dropped."""
+
+    is_dead: bool
+    is_paused: bool
+    held: list[asyncio.Handle]
+    tasks: "weakref.WeakSet[asyncio.Task[Any]]"
+
+
+#: The process that the running code belongs to; None: the simulation itself.
+PROCESS: ContextVar[Owner | None] = ContextVar("PROCESS", default=None)
+
+
+class NothingLeftError(Exception):
+    """No callback and no timer is left: the simulation waits for something that can't happen."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Runs on asyncio's own tasks, futures and timers; only time and ownership are ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self.turns = 0
+
+    def time(self) -> float:
+        return self._now
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> "asyncio.Task[Any]":
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]
+        owner = PROCESS.get() if context is None else context.get(PROCESS)
+        if owner is not None:
+            owner.tasks.add(task)
+        return task
+
+    def release(self, handles: list[asyncio.Handle]) -> None:
+        """Run these now, in this order: their process goes on."""
+        self._ready.extend(handles)  # type: ignore[attr-defined]
+
+    def _run_once(self) -> None:
+        """asyncio's step, with a clock that jumps and callbacks that have an owner."""
+        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        self._forget_cancelled(scheduled)
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            if not scheduled:
+                raise NothingLeftError
+            self._now = max(self._now, scheduled[0]._when)
+        while scheduled and scheduled[0]._when <= self._now:
+            timer = heapq.heappop(scheduled)
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled:
+                continue
+            owner = handle._context.get(PROCESS)
+            if owner is None or not (owner.is_dead or owner.is_paused):
+                self.turns += 1
+                handle._run()
+            elif not owner.is_dead:
+                owner.held.append(handle)
+
+    def _forget_cancelled(self, scheduled: list[Any]) -> None:
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
+
+    def _process_events(self, event_list: object) -> None:
+        """There is nothing outside that could happen."""
+
+    def _write_to_self(self) -> None:
+        """There is no other thread to wake us for."""

@@ -1,0 +1,94 @@
+"""Defaults are those that definition.proto promises, and they never overwrite what was given."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from diegod.models.defaults import fill_defaults
+from tests.unit.models.definitions import a_full_lrp, a_full_task, a_task, an_lrp
+
+_UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "days": 86_400_000}
+
+
+def test_a_task_gets_every_default() -> None:
+    task = a_task()
+    fill_defaults(task)
+    assert (task.domain, task.memory_mb, task.disk_mb, task.cpu_weight) == ("default", 128, 256, 50)
+    assert (task.max_pids, task.max_placement_attempts) == (1024, 3)
+    assert task.start_deadline_ms == 30 * 60 * 1000
+    assert task.HasField("execution_timeout_ms")
+    assert task.execution_timeout_ms == 0
+    assert task.retention_ms == 7 * 24 * 3600 * 1000
+    assert task.action.run.dir == "/"
+
+
+def test_an_lrp_gets_every_default() -> None:
+    lrp = an_lrp()
+    lrp.ports.add(container_port=8080)
+    lrp.check_definition.checks.add().http_check.port = 8080
+    fill_defaults(lrp)
+    assert (lrp.instances, lrp.stop_signal, lrp.stop_timeout_ms) == (1, "TERM", 10_000)
+    assert lrp.ports[0].name == "8080"
+    check = lrp.check_definition.checks[0]
+    assert (check.interval_ms, check.timeout_ms, check.failure_threshold) == (30_000, 1000, 1)
+    assert check.http_check.path == "/"
+    policy = lrp.crash_policy
+    assert (policy.immediate_restarts, policy.backoff_ms, policy.max_restarts) == (2, 30_000, 200)
+    assert (policy.max_backoff_ms, policy.reset_after_ms) == (960_000, 300_000)
+
+
+def test_what_was_given_stays() -> None:
+    for definition in (a_full_task(), a_full_lrp()):
+        given = type(definition)()
+        given.CopyFrom(definition)
+        fill_defaults(definition)
+        for check in getattr(given, "check_definition", type(definition)()).ListFields():
+            assert check is not None
+        kept = type(definition)()
+        kept.CopyFrom(definition)
+        kept.MergeFrom(type(definition)())
+        for field, value in given.ListFields():
+            if field.name not in ("check_definition", "action"):
+                assert getattr(kept, field.name) == value, field.name
+
+
+def test_twice_is_the_same_as_once() -> None:
+    for definition in (a_task(), an_lrp(), a_full_task(), a_full_lrp()):
+        fill_defaults(definition)
+        once = definition.SerializeToString(deterministic=True)
+        fill_defaults(definition)
+        assert definition.SerializeToString(deterministic=True) == once
+
+
+@pytest.mark.parametrize(
+    ("given", "filled"),
+    [
+        ({"max_backoff_ms": 1000}, (1000, 1000)),
+        ({"backoff_ms": 2_000_000}, (2_000_000, 2_000_000)),
+        ({"backoff_ms": 5, "max_backoff_ms": 7}, (5, 7)),
+    ],
+)
+def test_one_end_of_the_back_off_never_contradicts_the_default_of_the_other(
+    given: dict[str, int], filled: tuple[int, int]
+) -> None:
+    lrp = an_lrp(crash_policy=given)
+    fill_defaults(lrp)
+    assert (lrp.crash_policy.backoff_ms, lrp.crash_policy.max_backoff_ms) == filled
+
+
+def test_the_comments_of_the_proto_say_the_same() -> None:
+    text = files("diegod.v1").joinpath("definition.proto").read_text(encoding="utf-8")
+    promised = re.findall(
+        r"optional uint\d+ (\w+) = \d+;\s*//[^\n]*?default (\d+)(?: (\w+))?", text
+    )
+    assert len(promised) >= 12
+    lrp, task = an_lrp(), a_task()
+    lrp.check_definition.checks.add().command_check.path = "x"
+    for definition in (lrp, task):
+        fill_defaults(definition)
+    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0])
+    for name, number, unit in promised:
+        expected = int(number) * (_UNITS_MS.get(unit, 1) if name.endswith("_ms") else 1)
+        values = {getattr(m, name) for m in filled if name in m.DESCRIPTOR.fields_by_name}
+        assert values == {expected}, name
