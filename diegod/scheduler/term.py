@@ -111,8 +111,7 @@ class Term:
         overdue = self.in_flight.land(bulletin.snapshot, elapsed)
         keys = bulletin.take_touched() + self._agenda.take_due(bulletin.now()) + overdue
         self._retry_refused |= bulletin.take_room_grew() or bool(overdue)
-        hold_is_over = self.mass_loss is not None and bulletin.now() >= self.mass_loss.until
-        is_full = bulletin.take_began() or elapsed >= self._full_pass_at or hold_is_over
+        is_full = bulletin.take_began() or elapsed >= self._full_pass_at
         if is_full:
             self._full_pass_at = elapsed + FULL_PASS_EVERY_S
         await self._converge(list(all_keys(bulletin.snapshot)) if is_full else [keys])

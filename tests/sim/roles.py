@@ -176,6 +176,7 @@ class SimMember(SimRole):
         member = Member(birth, environment, tables, log.leadership(), driver.wake)
         dialer = self.dialer(process, Role.BBS)
         links = Links(
+            self.name,
             {each.id: each.raft_address for each in birth.voters if each.id != self.name},
             dialer,
             LinkEvents(member.received, member.connected, member.disconnected),

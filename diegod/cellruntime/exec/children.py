@@ -74,15 +74,18 @@ class Children:
 
     def reap(self) -> None:
         """Take the end of every child that has one; what it leaves behind in its session dies."""
-        table = process_table()
-        for pid in _ended(self._children, table):
+        table: ProcessTable = {}
+        for pid, status in _ended(self._children):
             child = self._children.pop(pid, None)
             if child is not None:
-                kill_members(table, pid)  # before its pid is given back and may be another's
-            status = _take_status(pid)
+                # Before the pid is given back and may be another's. One table does for all that
+                # ended together, and none is made for an adopted orphan.
+                table = table or process_table()
+                kill_members(table, pid)
+            taken = _exit_status(os.waitpid(pid, 0)[1]) if status is None else status
             if child is not None:
                 self._drain(child)
-                child.on_end(status)
+                child.on_end(taken)
 
     def _read(self, child: Child, pipe: int) -> bool:
         """Take one chunk. False: there is nothing more to take now."""
@@ -138,21 +141,24 @@ def _begin(program: Program, stdout: int, stderr: int, before_run: Callable[[int
     return forked.pid
 
 
-def _ended(known: Mapping[int, Child], table: ProcessTable) -> Iterator[int]:
-    """Pids of children that have ended and not been taken; each must be taken before the next.
+def _ended(known: Mapping[int, Child]) -> Iterator[tuple[int, int | None]]:
+    """Children that have ended, each with its status, or None where that is still to be taken.
 
-    Where the system lets us look without taking (`waitid`), adopted orphans are seen as well.
+    Where the system lets us look without taking (`waitid`), adopted orphans are seen as well; each
+    must be taken before the next is asked for.
     """
     if not hasattr(os, "waitid"):  # macOS before Python 3.13
-        yield from [pid for pid in known if pid in table and table[pid].zombie]
+        for pid in list(known):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                yield pid, _exit_status(status)
         return
     with suppress(ChildProcessError):
         while seen := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            yield seen.si_pid
+            yield seen.si_pid, None
 
 
-def _take_status(pid: int) -> int:
+def _exit_status(status: int) -> int:
     """0–255; 128+n for signal n."""
-    _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code

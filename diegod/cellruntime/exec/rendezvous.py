@@ -15,6 +15,8 @@ from diegod.contracts.backend import BackendError
 #: The longest path of a unix socket that every system takes (macOS: 104 with its final zero).
 _PATH_MAX = 100
 
+#: What the interpreter is told to run.
+SUPERVISOR = ("-m", "diegod.cellruntime.exec.supervisor")
 SUPERVISOR_LOG = "supervisor.log"
 
 
@@ -42,7 +44,7 @@ async def launch_supervisor(cell: Path) -> None:
     make_private(cell)
     make_private(socket.parent)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-X", "utf8", "-m", "diegod.cellruntime.exec.supervisor"),
+        *(sys.executable, "-P", "-X", "utf8", *SUPERVISOR),
         *("--socket", str(socket), "--directory", str(cell)),
         env=_environment(),
         cwd=cell,

@@ -85,7 +85,7 @@ class Supervisor:
         self._executions: list[Execution] = []
         self._endings: dict[str, Ending] = {}
         self._sweeping: list[Reply] = []
-        self._idle_since: float | None = None
+        self._idle_since: float | None = clock.monotonic()
         self._child_ended = False
         self._done = False
         self._requests: Mapping[str, Callable[[Client, Request, Reply], None]] = {

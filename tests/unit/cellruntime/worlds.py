@@ -216,8 +216,9 @@ class World:
     async def die(self) -> None:
         """The agent is gone; what it had asked the host for goes on."""
         assert self._running is not None
-        self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
+        while not self._running.done():  # a frozen clean-up has to be cancelled as well
+            self._running.cancel()
+            await asyncio.sleep(0)
 
     async def run_to_death(self) -> None:
         assert self._running is not None

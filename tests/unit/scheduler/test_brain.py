@@ -12,6 +12,7 @@ from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import Reason
 from diegod.scheduler.brain import Brain
 from diegod.scheduler.core.filters import BUILTIN
+from diegod.scheduler.lock import BrainLock
 from diegod.scheduler.strategies.spread import Spread
 from diegod.v1.definition_pb2 import CrashPolicy
 from diegod.v1.record_pb2 import ActualLrp, Task
@@ -365,7 +366,9 @@ class TestLostCells:
             cluster.people.cell("cell-5")
             cluster.people.lrp("new", 1)
             await cluster.until(cluster.runs("new", 1), 1.0)
-            await cluster.stays(lambda: len(cluster.board.instances("web")) == 2, 290)
+            states = sorted(row.state for row in cluster.board.instances("web"))
+            assert states == [ActualLrp.UNCLAIMED, ActualLrp.RUNNING]
+            await cluster.stays(lambda: cells_of(cluster) == ["", "cell-1", "cell-5"], 290)
             await cluster.until(cluster.runs("web", 1), 20)
 
         play(scenario)
@@ -438,6 +441,7 @@ class TestTheLock:
             cluster.people.cell("cell-1")
             brain = cluster.start()
             await cluster.until(lambda: brain.status().active, 1.0)
+            await asyncio.sleep(1)
             cluster.clocks["brain-1"].suspended_s = 60
             cluster.bbs["brain-1"].renewals_fail = True
             cluster.people.task("late")
@@ -486,12 +490,26 @@ class TestTheLock:
 
     def test_a_lock_that_was_got_longer_ago_than_its_ttl_is_not_trusted(self) -> None:
         async def scenario(cluster: Cluster) -> None:
-            brain = cluster.start(submit_fails=Reason.UNKNOWN_OUTCOME)
+            bbs = BoardBbs(cluster.board)
+            lock = BrainLock(bbs, LoopClock(cluster.loop), SeededIds(1))
+            acquiring = asyncio.create_task(lock.acquire())
+            bbs.submit_fails = Reason.UNKNOWN_OUTCOME
             await asyncio.sleep(11)
-            cluster.bbs["brain-1"].submit_fails = None
-            await cluster.stays(lambda: not brain.status().active, 5)
+            bbs.submit_fails = None
+            await cluster.stays(lambda: not acquiring.done(), 5)
             cluster.expire_lock()
-            await cluster.until(lambda: brain.status().active, 2.0)
+            await cluster.until(acquiring.done, 2.0)
+            assert acquiring.result().token == cluster.board.lock(LOCK).token
+
+        play(scenario)
+
+    def test_it_acts_once_it_has_seen_all_that_was_done_before_it(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            cluster.people.lrp("web", 1)
+            cluster.start(watch_lag_s=2.0)
+            await cluster.until(lambda: cluster.brains["brain-1"].status().active, 1.0)
+            await cluster.stays(lambda: not cluster.board.instances("web"), 1.5)
+            await cluster.until(lambda: cluster.board.instances("web"), 1.0)
 
         play(scenario)
 
@@ -537,6 +555,34 @@ class TestABbsThatFails:
             bbs.submit_fails = None
             await cluster.stays(lambda: not cluster.board.instances("web"), 8.0)
             await cluster.until(cluster.runs("web", 1), 3.0)
+
+        play(scenario)
+
+    def test_what_is_not_known_to_have_failed_is_not_placed_twice(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            bbs = self.started(cluster)
+            await cluster.until(lambda: cluster.brains["brain-1"].status().active, 1.0)
+            bbs.submit_fails, bbs.applies_though_unknown = Reason.UNKNOWN_OUTCOME, False
+            cluster.people.task("backup")
+            await asyncio.sleep(1)
+            bbs.submit_fails = None
+            cluster.people.task("other")
+            await cluster.until(cluster.task_is("other", Task.RUNNING), 1.0)
+            await cluster.stays(lambda: not cluster.board.task("backup").attempt, 7.0)
+            await cluster.until(cluster.task_is("backup", Task.RUNNING), 3.0)
+
+        play(scenario)
+
+    def test_a_placement_that_failed_is_tried_again_also_for_what_was_refused_before(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            bbs = self.started(cluster)
+            cluster.people.task("big", memory_mb=5000)
+            await cluster.until(lambda: cluster.board.task("big").placement_error, 1.0)
+            bbs.submit_fails = Reason.UNAVAILABLE
+            cluster.people.cell("cell-2", memory_mb=6000)
+            await asyncio.sleep(3)
+            bbs.submit_fails = None
+            await cluster.until(cluster.task_is("big", Task.RUNNING), 2.5)
 
         play(scenario)
 

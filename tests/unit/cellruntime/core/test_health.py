@@ -4,8 +4,9 @@ from diegod.cellruntime.core.health import Finding, Monitor
 from diegod.v1.definition_pb2 import Check, TcpCheck
 
 
-def check(**fields: int) -> Check:
-    return Check(tcp_check=TcpCheck(port=8080), **fields)
+def check(interval_ms: int | None = None, failure_threshold: int | None = None) -> Check:
+    tcp = TcpCheck(port=8080)
+    return Check(tcp_check=tcp, interval_ms=interval_ms, failure_threshold=failure_threshold)
 
 
 def test_startup_probes_every_half_second_from_the_first_moment() -> None:

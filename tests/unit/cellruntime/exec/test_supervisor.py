@@ -57,6 +57,22 @@ def lives(pid: int) -> bool:
     return start_time(pid) != ""
 
 
+def launched(folder: Path, idle_s: float) -> tuple[int, Path]:
+    """A supervisor with little patience: its pid and its socket."""
+    near = socket_path(folder)
+    make_private(folder)
+    make_private(near.parent)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "diegod.cellruntime.exec.supervisor"),
+            *("--socket", str(near), "--directory", str(folder), "--idle-s", str(idle_s)),
+        ],
+        env={"PYTHONPATH": str(Path(__file__).parents[4])},
+        check=True,
+    )
+    return int((folder / "supervisor.lock").read_text()), near
+
+
 def files_of(spec: ContainerSpec) -> ContainerFiles:
     return ContainerFiles(spec.directory)
 
@@ -103,29 +119,21 @@ async def test_sweep_ends_it_and_leaves_no_file(bench: Bench, tmp_path: Path) ->
     assert [entry.name for entry in spec.directory.iterdir()] == ["container.log"]
 
 
+async def test_it_leaves_when_nobody_comes(bench: Bench, tmp_path: Path) -> None:
+    pid, near = launched(tmp_path / "idle", idle_s=0.2)
+    await bench.until(lambda: not lives(pid), "the supervisor left")
+    assert not near.exists()
+
+
 async def test_it_leaves_when_nobody_needs_it(bench: Bench, tmp_path: Path) -> None:
     """With a container or a client it stays, whatever its patience."""
-    folder = tmp_path / "idle"
-    near = socket_path(folder)
-    make_private(folder)
-    make_private(near.parent)
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "diegod.cellruntime.exec.supervisor", "--idle-s", "0.4"),
-            *("--socket", str(near), "--directory", str(folder)),
-        ],
-        env={"PYTHONPATH": str(Path(__file__).parents[4])},
-        check=True,
-    )
-    pid = int((folder / "supervisor.lock").read_text())
+    pid, near = launched(tmp_path / "idle", idle_s=0.4)
     _, writer = await asyncio.open_unix_connection(near)
     await asyncio.sleep(0.8)
     assert lives(pid)
     writer.close()
     await bench.until(lambda: not lives(pid), "the supervisor left")
     assert not near.exists()
-    if near.parent != folder:
-        near.parent.rmdir()
 
 
 async def test_killed_with_its_container_running(bench: Bench, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from diegod.raftbbs.raft.api import (
     Refusal,
     StepResult,
 )
+from diegod.raftbbs.raft.elections import _PreVote
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.store.environment import Table, WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
@@ -103,9 +104,10 @@ class Lab:
             self.members.pop(each).environment.close()
 
     def freeze(self) -> None:
-        """Keep everybody from campaigning."""
+        """Keep everybody from campaigning, except a member that is alone."""
         for member in self.members.values():
-            member.engine._library.election_deadline = self.now + NEVER
+            if len(self.ids) > 1:
+                member.engine._library.election_deadline = self.now + NEVER
 
     def leadership(self, who: str) -> Leadership:
         return self[who].leadership()
@@ -200,6 +202,14 @@ class Lab:
         """Let a member's election deadline pass, long after it heard a leader."""
         self.now += 2.0
         self[who]._library.election_deadline = self.now
+
+    def campaign(self, who: str) -> Leadership:
+        """Let a member campaign as if all others had promised their votes."""
+        self.expire(who)
+        supporters = set(self.ids) - {who}
+        term = self.leadership(who).term
+        self[who]._elections._pre_vote = _PreVote(term, self.now + 1, supporters)
+        return self.step(who).leadership
 
     def elect(self, who: str, voters: str) -> None:
         """Make a member leader with the votes of some others; they hear nothing else."""

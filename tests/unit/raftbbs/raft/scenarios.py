@@ -79,9 +79,7 @@ def restart_between_votes(table: Lab) -> set[str]:
     """
     leaders = set()
     for candidate, other in (("B", "C"), ("C", "B")):
-        table.expire(candidate)
-        table[candidate]._elections._campaign(table.now)
-        table.step(candidate)
+        table.campaign(candidate)
         table.queues[candidate, other].clear()
         table.pump(candidate, "A")
         table.step("A")

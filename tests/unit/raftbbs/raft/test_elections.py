@@ -53,13 +53,7 @@ def _vote(table: Lab, voter: str, term: int) -> Role:
 
 def test_a_vote_counts_once_and_only_from_a_voter() -> None:
     with lab("ABCDE") as table:
-        table.elect("A", "BC")
-        table.isolate("A")
-        table.expire("A")
-        table.step("A")
-        table.join("A")
-        table["A"]._elections._campaign(table.now)
-        assert table.step("A").leadership.role is Role.CANDIDATE
+        assert table.campaign("A").role is Role.CANDIDATE
         term = table.leadership("A").term
         for voter in ("B", "B", "B", "Z"):
             assert _vote(table, voter, term) is Role.CANDIDATE
@@ -73,12 +67,11 @@ def test_a_member_that_was_cut_off_does_not_raise_the_term() -> None:
         table.settle()
         table.isolate("C")
         for _ in range(20):
-            table.expire("C")
+            table["C"]._library.election_deadline = table.now
             table.step("C")
+            table.settle("AB", rounds=1)
         assert table.leadership("C").term == 1
         table.join("C")
-        table.settle("AB", rounds=1)
-        table.step("C")
         table.settle()
         assert [table.leadership(who).term for who in "ABC"] == [1, 1, 1]
         assert table.leadership("A").leads

@@ -22,7 +22,7 @@ from tests.unit.raftbbs.raft.raw_library import raw_cluster
 from tests.unit.raftbbs.raft.scenarios import lose_power_after_answer
 
 
-class Cut(Exception):
+class Cut(Exception):  # noqa: N818 - it names an event
     """The power goes."""
 
 

@@ -1,0 +1,185 @@
+"""What must be so on the machines and in the stores, whatever goes wrong.
+
+The containers that really run are the truth; what the API says of them is held against it. What
+must be so of the commands is in `history`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from diegod.contracts.backend import ContainerSpec
+from diegod.models.errors import DomainError, Reason
+from diegod.raftbbs.store.environment import Table
+from diegod.raftbbs.store.state import StateView
+from diegod.raftbbs.store.tables import KeyedRows, NumberedRows
+from diegod.rpc.client import ClusterClient
+from diegod.v1.event_pb2 import WatchRequest
+from diegod.v1.record_pb2 import Task
+from tests.sim.history import History, digest_of
+from tests.sim.roles import CONTAINERS, MEMORY_MB, SimCell, SimMember
+
+if TYPE_CHECKING:
+    from tests.sim.ring import Ring
+
+
+class StartChecks:
+    """Looks at every start of a program at the moment it happens."""
+
+    def __init__(self, ring: "Ring") -> None:
+        self._ring = ring
+        self.tasks: Counter[str] = Counter()  # starts of each guid, on all machines there ever were
+        self.instances = 0
+
+    def started(self, cell: SimCell, handle: str) -> None:
+        kind, _, rest = handle.partition("-")
+        self._ring.note(f"{cell.name} runs {handle}")
+        if kind == "t":
+            guid, _, attempt = rest.rpartition("-")
+            self._task_started(cell, guid, int(attempt))
+        elif kind == "l":
+            self.instances += 1
+            if self._ring.history.claims.get(rest) != cell.name:
+                self._ring.complain(f"{cell.name} started instance {rest}, which it has not claimed")
+        if kind in ("t", "l"):
+            self._ring.network.at(0.0, lambda: self._check_capacity(cell))
+
+    def _task_started(self, cell: SimCell, guid: str, attempt: int) -> None:
+        self.tasks[guid] += 1
+        if self.tasks[guid] > 1:
+            self._ring.complain(f"task {guid} was started {self.tasks[guid]} times")
+        if self._ring.history.grants.get((guid, attempt)) != cell.name:
+            self._ring.complain(f"{cell.name} started task {guid}, attempt {attempt}: no grant")
+
+    def _check_capacity(self, cell: SimCell) -> None:
+        specs = [spec for spec in cell.host.live() if spec.labels.get("kind") != "trial"]
+        memory_mb = sum(spec.limits.memory_mb for spec in specs)
+        if len(specs) > CONTAINERS or memory_mb > MEMORY_MB:
+            self._ring.complain(f"{cell.name} runs {len(specs)} containers, {memory_mb} MB")
+
+
+class Auditor:
+    """Watches everything, and expects each change of the history once and in its order."""
+
+    def __init__(self, history: History, client: ClusterClient) -> None:
+        self._history = history
+        self._client = client
+        self.position = 0  # in the history's changes
+        self.revision = 0
+        self.streams = 0
+
+    async def watch(self) -> None:
+        """For ever: from the beginning whenever the present stream can't go on."""
+        request = WatchRequest()
+        while True:
+            try:
+                async for reply in self._client.watch(request):
+                    self._take(reply)
+                    request.from_revision = max(reply.revision, request.from_revision)
+            except DomainError as error:
+                if error.reason is Reason.COMPACTED:
+                    request.from_revision = 0
+
+    def _take(self, reply: Any) -> None:
+        history = self._history
+        if reply.rows_end:
+            self.streams += 1
+            self.revision = reply.revision
+            self.position = self._first_after(reply.revision)
+            return
+        for change in reply.changes:
+            expected = history.changes[self.position] if self.position < len(history.changes) else None
+            if expected != (change.revision, digest_of(change)):
+                history.complain(f"a watcher heard of revision {change.revision} out of turn")
+                self.position = self._first_after(change.revision)
+                return
+            self.position += 1
+        if reply.revision:
+            if reply.revision < self.revision:
+                history.complain(f"a watcher went back from {self.revision} to {reply.revision}")
+            self.revision = reply.revision
+            if self._first_after(reply.revision) > self.position:
+                history.complain(f"a watcher at {reply.revision} has missed something")
+                self.position = self._first_after(reply.revision)
+
+    def _first_after(self, revision: int) -> int:
+        """Where the changes behind a revision begin."""
+        changes = self._history.changes
+        position = self.position
+        while position < len(changes) and changes[position][0] <= revision:
+            position += 1
+        return position
+
+
+def compare_replicas(ring: "Ring") -> None:
+    """Members that have applied the same have the same in their tables."""
+    seen: dict[tuple[int, int], tuple[str, bytes]] = {}
+    for member in ring.members:
+        if not member.is_up or member.member is None:
+            continue
+        with member.state().transaction as transaction:
+            assert member.tables is not None
+            counters = StateView(member.tables, transaction).counters()
+            key = (counters.revision, counters.at_ns)
+            state = _digest_of_tables(member, transaction)
+        other, its_state = seen.setdefault(key, (member.name, state))
+        if state != its_state:
+            ring.complain(f"{member.name} and {other} differ at revision {counters.revision}")
+
+
+def _digest_of_tables(member: SimMember, transaction: Any) -> bytes:
+    whole = hashlib.blake2b(digest_size=16)
+    for table in _tables(member.tables):
+        for key, value in transaction.scan(table):
+            whole.update(b"%d %d " % (len(key), len(value)) + key + value)
+    return whole.digest()
+
+
+def _tables(tables: Any) -> Iterator[Table]:
+    for each in fields(tables):
+        value = getattr(tables, each.name)
+        if isinstance(value, KeyedRows):
+            yield value.rows
+        elif isinstance(value, NumberedRows):
+            yield from (value.rows, value.numbers)
+        else:
+            yield value
+
+
+def shortcomings(ring: "Ring", state: StateView) -> Iterator[str]:
+    """What is not yet as it is desired: by the containers that really run."""
+    for _, task in state.tables.tasks.scan(state.transaction):
+        if task.state != Task.COMPLETED:
+            name = Task.State.Name(task.state)
+            yield f"task {task.task_guid} is {name} ({task.placement_error or task.cell_id})"
+    running: dict[str, list[int]] = {}
+    for cell in ring.living_cells():
+        for spec in cell.host.live():
+            if spec.labels.get("kind") == "lrp":
+                running.setdefault(spec.labels["process_guid"], []).append(int(spec.labels["index"]))
+        for spec in _left_over(cell):
+            yield f"{cell.name} still has {spec.handle}"
+    for _, desired in state.tables.desired_lrps.scan(state.transaction):
+        indexes = sorted(running.pop(desired.process_guid, []))
+        if indexes != list(range(desired.instances)):
+            yield f"{desired.process_guid} runs {indexes}, {desired.instances} are desired"
+    for process_guid, indexes in running.items():
+        yield f"{process_guid} is not desired, and runs {sorted(indexes)}"
+
+
+def _left_over(cell: SimCell) -> list[ContainerSpec]:
+    """Containers of nobody: whatever is there beside instances that run."""
+    live = {spec.handle: None for spec in cell.host.live() if spec.labels.get("kind") == "lrp"}
+    return [spec for spec in cell.host.specs() if spec.handle not in live]
+
+
+def check_tasks(ring: "Ring", state: StateView) -> None:
+    """What the records say of each task agrees with what was counted on the machines."""
+    for _, task in state.tables.tasks.scan(state.transaction):
+        starts = ring.starts.tasks[task.task_guid]
+        if task.state == Task.COMPLETED and task.exit_status_known and starts != 1:
+            ring.complain(f"task {task.task_guid} has a result, and was started {starts} times")
+        if task.state == Task.COMPLETED and not task.failed and not task.exit_status_known:
+            ring.complain(f"task {task.task_guid} went well, and its exit status is not known")

@@ -1,0 +1,251 @@
+"""What goes wrong: chosen by chance, several at a time, each counted only if it took place."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.sim.roles import SimCell, SimMember, SimRole
+
+if TYPE_CHECKING:
+    from tests.sim.ring import Ring
+
+#: Longer than a lease with its grace.
+LONG_PAUSE_S = (11.5, 15.0)
+
+KINDS = (
+    "messages delayed",
+    "one-way stall",
+    "partition, one member alone",
+    "partition, majority and minority",
+    "partition, cells cut off",
+    "connections reset",
+    "member crash",
+    "member crash, open tick lost",
+    "member crash, tick unsent",
+    "leader crash",
+    "all members crash",
+    "brain crash",
+    "agent crash",
+    "machine lost",
+    "member paused",
+    "agent paused",
+    "brain paused",
+    "wall clock jump",
+)
+
+
+class Nemesis:
+    def __init__(self, ring: "Ring") -> None:
+        self._ring = ring
+        self._chance = ring.chance("nemesis")
+        self._faults: list[tuple[int, Callable[[], None]]] = [
+            (3, self._delay),
+            (3, self._stall),
+            (3, self._isolate_member),
+            (3, self._split),
+            (2, self._cut_cells),
+            (3, self._reset),
+            (2, self._crash_member),
+            (3, self._crash_before_commit),
+            (3, self._crash_after_commit),
+            (4, self._crash_leader),
+            (1, self._crash_all_members),
+            (2, self._crash_brain),
+            (4, self._crash_agent),
+            (1, self._lose_machine),
+            (2, self._pause_member),
+            (2, self._pause_agent),
+            (1, self._pause_brain),
+            (2, self._jump_clock),
+        ]
+
+    async def strike_until(self, end_s: float) -> None:
+        weights = [weight for weight, _ in self._faults]
+        await asyncio.sleep(self._chance.uniform(1.0, 3.0))
+        while self._ring.loop.time() < end_s:
+            (_, strike), = self._chance.choices(self._faults, weights)
+            strike()
+            await asyncio.sleep(self._chance.uniform(0.3, 4.5))
+
+    # The network.
+
+    def _delay(self) -> None:
+        """Everything from or to one machine takes up to 0.6 s."""
+        machine = self._chance.choice(self._ring.machine_names())
+        routes = [
+            self._ring.network.route(*pair)
+            for other in self._ring.machine_names()
+            for pair in ((machine, other), (other, machine))
+            if other != machine
+        ]
+        before = sum(route.delayed for route in routes)
+        for route in routes:
+            route.is_slow = True
+
+        def end() -> None:
+            for route in routes:
+                route.is_slow = False
+            self._count("messages delayed", sum(route.delayed for route in routes) > before)
+
+        self._later(self._chance.uniform(1.0, 6.0), end)
+
+    def _stall(self) -> None:
+        source, target = self._chance.sample(self._ring.machine_names(), 2)
+        self._cut("one-way stall", [(source, target)], self._chance.uniform(0.5, 8.0))
+
+    def _isolate_member(self) -> None:
+        alone = self._member().name
+        others = [name for name in self._ring.machine_names() if name != alone]
+        self._cut_both_ways("partition, one member alone", [alone], others)
+
+    def _split(self) -> None:
+        """One member with some of the rest, against the others."""
+        names = self._ring.machine_names()
+        minority = [name for name in names if self._chance.random() < 0.4]
+        members = [member.name for member in self._ring.members]
+        for name in [name for name in minority if name in members][1:]:
+            minority.remove(name)
+        others = [name for name in names if name not in minority]
+        self._cut_both_ways("partition, majority and minority", minority, others)
+
+    def _cut_cells(self) -> None:
+        cells = [cell.name for cell in self._ring.cells]
+        some = self._chance.sample(cells, self._chance.choice((1, 1, 1, 2)))
+        members = [member.name for member in self._ring.members]
+        self._cut_both_ways("partition, cells cut off", some, members)
+
+    def _cut_both_ways(self, kind: str, some: list[str], others: list[str]) -> None:
+        pairs = [pair for one in some for other in others for pair in ((one, other), (other, one))]
+        self._cut(kind, pairs, self._chance.choice((1.0, 3.0, 6.0, 13.0)))
+
+    def _cut(self, kind: str, pairs: list[tuple[str, str]], seconds: float) -> None:
+        network = self._ring.network
+        self._ring.note(f"{kind} {pairs}")
+        before = network.counts["messages held back"]
+        round_ = self._ring.round
+        for pair in pairs:
+            network.stall(*pair)
+
+        def end() -> None:
+            self._count(kind, network.counts["messages held back"] > before)
+            if round_ == self._ring.round:
+                for pair in pairs:
+                    network.end_stall(*pair)
+
+        self._later(seconds, end)
+
+    def _reset(self) -> None:
+        """Between two machines, or all connections of one of them."""
+        network, names = self._ring.network, self._ring.machine_names()
+        if self._chance.random() < 0.5:
+            pairs = [tuple(self._chance.sample(names, 2))]
+        else:
+            one = self._chance.choice(names)
+            pairs = [(one, other) for other in names if other != one]
+        self._count("connections reset", sum(network.reset(*pair) for pair in pairs) > 0)
+
+    # Members.
+
+    def _member(self) -> SimMember:
+        """More often than not the leader."""
+        leaders = [member for member in self._ring.members if member.leads]
+        if leaders and self._chance.random() < 0.6:
+            return leaders[0]
+        return self._chance.choice(self._ring.members)
+
+    def _crash_member(self) -> None:
+        self._crash(self._member(), "member crash")
+
+    def _crash_leader(self) -> None:
+        for member in self._ring.members:
+            if member.leads:
+                self._crash(member, "leader crash")
+                return
+
+    def _crash_before_commit(self) -> None:
+        self._member().dies_before_commit = self._chance.randint(1, 5)
+
+    def _crash_after_commit(self) -> None:
+        self._member().dies_after_commit = self._chance.randint(1, 8)
+
+    def _crash_all_members(self) -> None:
+        self._count("all members crash", all(member.is_up for member in self._ring.members))
+        for member in self._ring.members:
+            self._crash(member, "")
+
+    def _crash(self, role: SimRole, kind: str) -> None:
+        if role.is_up:
+            self._count(kind, bool(kind))
+            role.kill()
+            self._ring.revive_later(role)
+
+    # Brains and cells.
+
+    def _crash_brain(self) -> None:
+        active = [brain for brain in self._ring.brains if brain.is_active]
+        self._crash(active[0] if active else self._ring.brains[0], "brain crash")
+
+    def _crash_agent(self) -> None:
+        self._crash(self._busy_cell(), "agent crash")
+
+    def _busy_cell(self) -> SimCell:
+        """More often than not the one on which most runs."""
+        if self._chance.random() < 0.6:
+            return max(self._ring.cells, key=lambda cell: len(cell.host.specs()))
+        return self._chance.choice(self._ring.cells)
+
+    def _lose_machine(self) -> None:
+        """Agent and containers, at once. It comes back later, empty."""
+        cell = self._busy_cell()
+        if cell.is_up:
+            self._count("machine lost", True)
+            self._ring.note(f"lose {cell.name}")
+            cell.lose_machine()
+            self._ring.revive_later(cell, self._chance.uniform(1.0, 25.0))
+
+    # Pauses and clocks.
+
+    def _pause_member(self) -> None:
+        self._pause(self._member(), "member paused")
+
+    def _pause_agent(self) -> None:
+        self._pause(self._busy_cell(), "agent paused")
+
+    def _pause_brain(self) -> None:
+        active = [brain for brain in self._ring.brains if brain.is_active]
+        self._pause(active[0] if active else self._ring.brains[0], "brain paused")
+
+    def _pause(self, role: SimRole, kind: str) -> None:
+        process = role.process
+        if process is None or process.is_paused:
+            return
+        is_long = self._chance.random() < 0.5
+        seconds = self._chance.uniform(*(LONG_PAUSE_S if is_long else (0.2, 4.0)))
+        self._ring.note(f"{kind} {role.name} {seconds:.3f}")
+        self._count(kind, True)
+        process.pause()
+
+        def resume() -> None:
+            if process.is_paused and not process.is_dead:
+                self._ring.note(f"resume {role.name}")
+                process.resume()
+
+        self._later(seconds, resume)
+
+    def _jump_clock(self) -> None:
+        """An hour ahead or back, for good: by which a leader stamps the entries."""
+        member = self._member()
+        member.machine.wall_error_s += self._chance.choice((-3600.0, 3600.0))
+        self._count("wall clock jump", member.is_up)
+
+    # Bookkeeping.
+
+    def _count(self, kind: str, took_place: bool) -> None:
+        if took_place:
+            self._ring.faults[kind] += 1
+            self._ring.note(f"fault: {kind}")
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        self._ring.network.at(seconds, action)
+
+
