@@ -36,7 +36,7 @@ _OPTIONS = [
     ("grpc.max_send_message_length", BULK_BYTES_MAX),
     ("grpc.max_connection_age_ms", 600_000),  # a removed principal is out after ten minutes
     ("grpc.max_connection_age_grace_ms", 60_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.keepalive_permit_without_calls", 1),
 ]

@@ -6,7 +6,7 @@ it still had under way is refused there by the lock's token.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diegod.internal.v1.command_pb2 import AcquireLock, Command, ReleaseLock
 from diegod.internal.v1.ring_pb2 import RenewRequest
@@ -38,6 +38,9 @@ class _Claim:
 
     request_id: str
     sent_at: float
+    may_be_granted: bool = (
+        False  # an answer is missing: another claim would be refused for this one
+    )
 
 
 class BrainLock:
@@ -51,7 +54,8 @@ class BrainLock:
         """Stands by until the lock is ours."""
         claim: _Claim | None = None
         while True:
-            claim = claim or _Claim(self._ids.new_id(), self._clock.boottime())
+            if claim is None or self._clock.boottime() - claim.sent_at > TTL_S:
+                claim = _Claim(self._ids.new_id(), self._clock.boottime())
             lease, claim = await self._try(claim)
             if lease is not None and self.is_held(lease):
                 return lease
@@ -95,8 +99,7 @@ class BrainLock:
             pass  # then it runs out
 
     async def _try(self, claim: _Claim) -> tuple[Lease | None, _Claim | None]:
-        """The lease, or the claim to ask again with: one whose outcome is unknown must not be
-        replaced by another, which would be refused because of the first."""
+        """The lease, or the claim to ask again with; neither when it was refused."""
         command = Command(
             cause="a brain is needed",
             request_id=claim.request_id,
@@ -106,7 +109,9 @@ class BrainLock:
             (outcome,) = await self._bbs.submit([command])
         except DomainError as error:
             self.why_not = error.message
-            return None, claim if error.reason is Reason.UNKNOWN_OUTCOME else None
+            if error.reason is Reason.UNKNOWN_OUTCOME:
+                claim = replace(claim, may_be_granted=True)
+            return None, claim if claim.may_be_granted else None
         if outcome.reason:
             self.why_not = outcome.message
             return None, None

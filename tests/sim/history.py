@@ -51,6 +51,10 @@ class History:
         elif self.results[index] != result:
             self.complain(f"entry {index} came to something else on {member_id}")
 
+    def restarted(self, member_id: str) -> None:
+        """What it was applying when it died is not on its disk."""
+        self._applying.pop(member_id, None)
+
     def committed(self, member_id: str) -> None:
         """What the member applied last is on its disk."""
         self.durable[member_id] = max(

@@ -58,6 +58,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Run these now, in this order: their process goes on."""
         self._ready.extend(handles)  # type: ignore[attr-defined]
 
+    def abandon(self) -> None:
+        """Forget all that was to be done, and do nothing that anybody still asks for."""
+
+        def nothing(*args: object, **more: object) -> asyncio.Handle:
+            return asyncio.Handle(id, (None,), self)
+
+        self.set_exception_handler(lambda loop, context: None)
+        for name in ("call_soon", "call_soon_threadsafe", "call_at", "call_later"):
+            setattr(self, name, nothing)
+        self._ready.clear()  # type: ignore[attr-defined]
+        self._scheduled.clear()  # type: ignore[attr-defined]
+
     def _run_once(self) -> None:
         """asyncio's step, with a clock that jumps and callbacks that have an owner."""
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]

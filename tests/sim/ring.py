@@ -13,7 +13,8 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -261,27 +262,57 @@ def simulate(
 ) -> Report:
     """Tell the story of one seed. `arrange` may change the ring before it begins."""
     folder = Path(tempfile.mkdtemp(dir=FAST_DISK if FAST_DISK.is_dir() else None, prefix="ring-"))
-    loop = VirtualLoop()
-    was_collecting = gc.isenabled()
-    gc.disable()  # a generator that is found unreachable sooner or later would change the story
-    asyncio.set_event_loop(loop)
+    try:
+        with _one_story() as loop:
+            return _story(seed, folder, loop, verbose, arrange)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _story(
+    seed: int | str,
+    folder: Path,
+    loop: VirtualLoop,
+    verbose: bool,
+    arrange: Callable[[Ring], Any] | None,
+) -> Report:
     ring = Ring(seed, folder, loop, verbose)
     loop.set_exception_handler(lambda _, context: ring.complain(str(context)))
     try:
         if arrange is not None:
             arrange(ring)
-        converged_after_s = 0.0
-        try:
-            converged_after_s = loop.run_until_complete(ring.tell())
-        except RuntimeError:
-            if not ring.violations:  # the loop was stopped because there were too many of them
-                raise
-        return ring.report(converged_after_s)
+        return ring.report(_told(ring, loop))
     finally:
-        loop.set_exception_handler(lambda _, context: None)
+        loop.abandon()
         ring.close()
+
+
+def _told(ring: Ring, loop: VirtualLoop) -> float:
+    try:
+        return loop.run_until_complete(ring.tell())
+    except RuntimeError:
+        if ring.violations:  # the loop was stopped because there were too many of them
+            return 0.0
+        raise
+
+
+@contextmanager
+def _one_story() -> Iterator[VirtualLoop]:
+    """A loop of its own, without what would make one run differ from the next or disturb others.
+
+    A generator that the collector finds unreachable sooner or later would change the story, so it
+    is off meanwhile; and what is collected afterwards, in the middle of its work, says nothing.
+    """
+    loop, was_collecting = VirtualLoop(), gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    asyncio.set_event_loop(loop)
+    try:
+        yield loop
+    finally:
+        gc.collect()
         asyncio.set_event_loop(None)
         loop.close()
-        shutil.rmtree(folder)
+        gc.unfreeze()
         if was_collecting:
             gc.enable()

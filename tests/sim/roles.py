@@ -155,6 +155,7 @@ class SimMember(SimRole):
 
     def _assemble(self, process: Process) -> None:
         clock = self.machine
+        self.ring.history.restarted(self.name)
         environment, birth = birth_record.load(
             self.folder, member_id=self.name, durable=False, map_size=MAP_SIZE
         )

@@ -114,7 +114,7 @@ class Supervisor:
         reply = client.reply_to(request)
         try:
             self._requests[request["op"]](client, request, reply)
-        except (RefusedError, CannotRunError) as refusal:
+        except (RefusedError, CannotRunError, OSError) as refusal:
             reply(error=str(refusal))
         except Exception as error:  # our own mistake must not cost every container its parent
             traceback.print_exc()
@@ -192,7 +192,9 @@ class Supervisor:
         deadline = self._clock.monotonic() + _KILL_FOR_S
         leaders = [execution.pid for execution in self._executions if execution.handle == handle]
         process = files.process
-        if process is not None and not process.is_somebody_else():
+        if handle in self._running:
+            leaders.append(self._running[handle].pid)
+        elif process is not None and not process.is_somebody_else():
             leaders.append(process.pid)
         ending = self._endings[handle] = Ending(leaders, deadline)
         return ending

@@ -109,7 +109,7 @@ async def _prepared(options: Options, clock: Clock, ids: Ids, say: Say) -> Layou
             clock,
         )
     layout.run_dir.mkdir(mode=0o700, exist_ok=True)
-    _give_birth(layout, ids)
+    give_birth(layout, ids)
     return layout
 
 
@@ -122,7 +122,7 @@ def _empty(directory: Path) -> None:
             each.unlink()
 
 
-def _give_birth(layout: Layout, ids: Ids) -> None:
+def give_birth(layout: Layout, ids: Ids) -> None:
     """The stores of the members, where they have none yet: one cluster id, all voters known."""
     settings = {
         part.name: load_settings(layout.config(part), {}).settings for part in layout.of_role("bbs")

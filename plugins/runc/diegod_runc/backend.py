@@ -77,9 +77,22 @@ class RuncBackend:
         found = tools()
         resolv_conf = resolver()
         self._make_folders()
+        await asyncio.to_thread(self._offer_busybox)
         await self._network.open(found.nft, etc.name_servers(resolv_conf))
         await self._network.reopen_ports(self._mapped_ports())
         self._opened = self._ready_with(found, resolv_conf)
+
+    def _offer_busybox(self) -> None:
+        """`preloaded:busybox` is there on every host that has a busybox: a first task needs it."""
+        busybox = shutil.which("busybox")
+        if "busybox" in self._settings.preloaded or busybox is None:
+            return
+        directory = self._state_dir / "rootfs" / "busybox"
+        if not directory.exists():
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            rootfs.build_busybox(directory, Path(busybox))
+        preloaded = {**self._settings.preloaded, "busybox": directory}
+        self._settings = replace(self._settings, preloaded=preloaded)
 
     def _make_folders(self) -> None:
         self._records.open()

@@ -34,9 +34,12 @@ async def end_known(program: Process | None, conmon: Process | None) -> None:
 async def end_makers(bundle: Path) -> None:
     """Kill conmon and runc where an agent died while they were making the container.
 
-    Both name the bundle. Whoever forks while we look is found in the next round.
+    Both stand in the bundle and name it. Whoever was forked while we looked is found in the next
+    round, so it takes two quiet ones.
     """
-    await _until_nobody(lambda: _kill(procfs.with_argument(str(bundle))), f"makers of {bundle}")
+    for _ in range(2):
+        await _until_nobody(lambda: _kill(procfs.at_work_on(bundle)), f"makers of {bundle}")
+        await asyncio.sleep(_KILL_PAUSE_S)
 
 
 async def end_cgroup(cgroups: Cgroups, path: str) -> None:

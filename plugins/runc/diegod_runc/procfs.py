@@ -76,19 +76,27 @@ def _stat(pid: int) -> tuple[str, list[str]] | None:
     return name.partition("(")[2], rest.split()
 
 
-def with_argument(argument: str) -> list[Process]:
-    """Processes that have exactly this among their arguments."""
-    wanted = os.fsencode(argument)
+def at_work_on(folder: Path) -> list[Process]:
+    """Processes that stand in a folder, or have exactly its path among their arguments.
+
+    One that has only just been executed may show no arguments yet, but stands where it stands.
+    """
     found = []
     for pid in _pids():
-        try:
-            arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        process = find(pid) if wanted in arguments else None
-        if process is not None:
+        process = find(pid)
+        if process is not None and _is_at_work_on(folder, pid):
             found.append(process)
     return found
+
+
+def _is_at_work_on(folder: Path, pid: int) -> bool:
+    try:
+        if os.readlink(_PROC / str(pid) / "cwd") == str(folder):
+            return True
+        arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):  # gone meanwhile
+        return False
+    return os.fsencode(folder) in arguments
 
 
 def descendants(root: int) -> list[Process]:

@@ -6,17 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from diegod_runc.procfs import Process, descendants, find, start_time, with_argument
+from diegod_runc.procfs import Process, at_work_on, descendants, find, start_time
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 
 
 @pytest.fixture
-def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
-    child = subprocess.Popen(["sleep", "60.25"])
+def sleeper(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    child = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
     yield child
     child.kill()
     child.wait()
@@ -50,9 +51,23 @@ async def test_gone(sleeper: "subprocess.Popen[bytes]") -> None:
     await process.gone()
 
 
-def test_found_by_argument(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert [process.pid for process in with_argument("60.25")] == [sleeper.pid]
-    assert with_argument("60.2") == []
+def test_found_by_folder(sleeper: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    assert [process.pid for process in at_work_on(tmp_path)] == [sleeper.pid]
+    assert at_work_on(tmp_path / "other") == []
+    assert at_work_on(tmp_path.parent) == []
+
+
+def test_found_by_argument(tmp_path: Path) -> None:
+    """An argument that only begins with the folder doesn't count."""
+    script = "echo ready; read -r end"
+    for argument, found in ((tmp_path, True), (f"{tmp_path}-2", False)):
+        child = subprocess.Popen(
+            ["sh", "-c", script, argument], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        assert (child.pid in [process.pid for process in at_work_on(tmp_path)]) == found
+        child.communicate(b"\n")
 
 
 def test_descendants(sleeper: "subprocess.Popen[bytes]") -> None:

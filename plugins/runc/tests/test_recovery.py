@@ -63,7 +63,7 @@ async def test_nothing_is_left_after_a_sweep(bench: Bench, run_dir: Path, tmp_pa
     assert traces(names, tmp_path) == before
     assert not any(conmon.alive() for conmon in conmons)
     for spec in specs:
-        assert procfs.with_argument(str(bundle_of(spec.directory))) == []
+        assert procfs.at_work_on(bundle_of(spec.directory)) == []
         assert {path.name for path in spec.directory.iterdir()} <= {"container.log"}
     assert list(run_dir.iterdir()) == []
 

@@ -517,6 +517,8 @@ class TestTheLock:
         async def scenario(cluster: Cluster) -> None:
             brain = cluster.start(submit_fails=Reason.UNKNOWN_OUTCOME)
             await asyncio.sleep(0.5)
+            cluster.bbs["brain-1"].submit_fails = Reason.UNAVAILABLE
+            await asyncio.sleep(3)
             cluster.bbs["brain-1"].submit_fails = None
             await cluster.until(lambda: brain.status().active, 2.0)
             requests = {each.request_id for each in cluster.bbs["brain-1"].submitted}

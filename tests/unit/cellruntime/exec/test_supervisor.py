@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -181,7 +182,8 @@ async def test_a_pid_that_is_somebody_elses_now_is_not_killed(bench: Bench, tmp_
     record = files_of(spec).process
     assert record is not None
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
-        files_of(spec).write_process(replace(record, pid=stranger.pid))
+        # Born at another time: all within one tick of the kernel's clock would look alike.
+        files_of(spec).write_process(replace(record, pid=stranger.pid, started="1"))
         heir = await bench.agent()
         try:
             status = await heir.inspect(spec.handle)
@@ -217,3 +219,16 @@ async def test_owner_of_a_container_is_not_asked_twice(bench: Bench, tmp_path: P
     await kill_supervisor(bench, tmp_path)
     ended = await bench.run(backend, bench.spec("/bin/sh", "-c", "exit 2"))
     assert ended.exit == Exit(2)
+
+
+async def test_a_folder_that_vanished_does_not_keep_its_program(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Somebody cleaned up by hand: the records are gone, the supervisor still knows its child."""
+    backend = await bench.agent()
+    spec = bench.spec("/bin/sh", "-c", "sleep 60")
+    started = await bench.start(backend, spec)
+    shutil.rmtree(spec.directory)
+    await bench.in_time(backend.destroy(spec.handle))
+    assert not lives(started.pid)
+    assert list(await backend.handles()) == []

@@ -1,7 +1,7 @@
 """Who gets which cell, and what those are told who get none."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,53 +11,11 @@ from hypothesis import strategies as st
 from diegod.contracts.strategy import CellColumns, Floats, Mask, ScalarStrategy, Work
 from diegod.scheduler.core.auction import Plan, Refusal, Rules, hold
 from diegod.scheduler.core.batch import Lot, ordered
-from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.core.snapshot import Load
 from diegod.scheduler.strategies.spread import Spread
-from diegod.v1.record_pb2 import Cell, Resources
-
-RULES = Rules({"spread": Spread()}, BUILTIN, "spread")
-
-
-def a_cell(cell_id: str, zone: str = "z1", memory_mb: int = 1024, **fields: object) -> Cell:
-    fields.setdefault("rootfs_providers", ["preloaded:busybox"])
-    return Cell(
-        cell_id=cell_id,
-        zone=zone,
-        state=Cell.PRESENT,
-        incarnation=7,
-        capacity=Resources(memory_mb=memory_mb, disk_mb=10_000, containers=10),
-        **fields,
-    )
-
-
-def a_table(
-    cells: Sequence[Cell],
-    loads: Mapping[str, Load] | None = None,
-    placed: Mapping[str, Mapping[str, int]] | None = None,
-) -> CellTable:
-    loads, placed = loads or {}, placed or {}
-    return CellTable(
-        cells,
-        [loads.get(cell.cell_id, Load()) for cell in cells],
-        lambda process_guid: placed.get(process_guid, {}),
-    )
-
-
-def instance(guid: str, index: int = 0, memory_mb: int = 128, **fields: object) -> Lot:
-    return _lot("lrp", guid, index, memory_mb, **fields)
-
-
-def task(guid: str, memory_mb: int = 128, **fields: object) -> Lot:
-    return _lot("task", guid, 0, memory_mb, **fields)
-
-
-def _lot(kind: str, guid: str, index: int, memory_mb: int, **fields: object) -> Lot:
-    lot_fields = {k: fields.pop(k) for k in ("strategy", "placement_error") if k in fields}
-    fields = {"disk_mb": 100, "containers": 1, "rootfs_provider": "preloaded:busybox"} | fields
-    work = Work(kind=kind, guid=guid, index=index, memory_mb=memory_mb, **fields)
-    return Lot(work, f"{kind}-{guid}-{index}", 42, **lot_fields)
+from diegod.v1.record_pb2 import Cell
+from tests.unit.scheduler.core.lots import RULES, a_cell, a_lot, a_table, instance, task
 
 
 def cells_of(plan: Plan) -> list[str]:
@@ -253,7 +211,7 @@ clusters = st.lists(
 )
 batches = st.lists(
     st.builds(
-        lambda kind, guid, index, memory_mb, tags: _lot(
+        lambda kind, guid, index, memory_mb, tags: a_lot(
             kind,
             f"{kind}-{guid}",
             index if kind == "lrp" else 0,

@@ -3,7 +3,7 @@
 import pytest
 
 from diegod.scheduler.core.filters import BUILTIN, FixedFilter
-from tests.unit.scheduler.core.test_auction import RULES, a_cell, a_table, task
+from tests.unit.scheduler.core.lots import RULES, a_cell, a_table, task
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """What is under way is not decided twice, and its room is not given away."""
 
 from diegod.internal.v1.command_pb2 import Outcome
-from diegod.scheduler.core.auction import Placement
+from diegod.scheduler.core.auction import Placement, hold
 from diegod.scheduler.core.batch import waiting
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.in_flight import InFlight
 from diegod.scheduler.core.snapshot import PROCESS, TASK, Key
-from tests.unit.scheduler.core.test_auction import RULES, hold, task
+from tests.unit.scheduler.core.lots import RULES, task
 from tests.unit.scheduler.core.worlds import World
 
 

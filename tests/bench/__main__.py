@@ -1,0 +1,23 @@
+"""`python -m tests.bench [writes] [tasks] [instances]`"""
+
+import asyncio
+import sys
+
+from diegod.telemetry import logs
+from tests.bench import instances, tasks, writes
+
+_SECTIONS = {"writes": writes.run, "tasks": tasks.run, "instances": instances.run}
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or list(_SECTIONS)
+    logs.configure("console", "error")
+    for name in chosen:
+        print(f"\n{name}", flush=True)
+        for line in asyncio.run(_SECTIONS[name]()):
+            print(f"  {line}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
