@@ -131,7 +131,10 @@ class ContainerBackend(Protocol):
     async def create(self, spec: ContainerSpec) -> None: ...
 
     async def start(self, handle: str) -> ContainerStatus:
-        """Run the program. A program that can't be run (no such file) raises BackendError."""
+        """Run the program. A program that can't be run (no such file) raises BackendError.
+
+        So does a second start of the same handle.
+        """
 
     async def inspect(self, handle: str) -> ContainerStatus | None:
         """What is there now, from the outside world and not from memory; None: nothing of it.
@@ -140,12 +143,16 @@ class ContainerBackend(Protocol):
         """
 
     async def wait(self, handle: str) -> ContainerStatus:
-        """Return once the program has ended (EXITED or LOST). Any number may wait."""
+        """Return once the program has ended (EXITED or LOST). Any number may wait.
+
+        Its log is complete by then. A container that is destroyed meanwhile has ended.
+        """
 
     async def signal(self, handle: str, signal: str) -> None:
         """Send TERM, KILL, … to the program; nothing happens if it has ended."""
 
-    async def destroy(self, handle: str) -> None: ...
+    async def destroy(self, handle: str) -> None:
+        """End it and remove everything but its log, which is the cell's to keep or to remove."""
 
     async def exec(
         self, handle: str, argv: Sequence[str], env: Mapping[str, str], timeout_s: float

@@ -45,12 +45,23 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
             raise busy(settings.brain.port) from None
         ready()
         _log.info("brain.started", port=settings.brain.port)
-        await brain.run()
+        await _run_until_cancelled(brain)
     except DomainError as error:
         raise StartError(error.message) from None
     finally:
         await asyncio.gather(server.stop(0.0), bbs.close())
         await dialer.close()
+
+
+async def _run_until_cancelled(brain: Brain) -> None:
+    """Asked to end, it gives the lock back, so that another need not wait for its lease."""
+    running = asyncio.create_task(brain.run())
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        brain.stop()
+        await running
+        raise
 
 
 def _require_strategy(name: str, plugins: Plugins) -> None:

@@ -70,6 +70,7 @@ class History:
         batch = Batch.FromString(payload)
         for command, outcome in zip(batch.commands, entry.outcomes, strict=True):
             self._check_lock(command, outcome)
+            self._check_attempt(command, outcome)
         for change in entry.changes:
             self._note(change)
         self.revision = entry.revision
@@ -88,6 +89,13 @@ class History:
             or self.lock_owners.get(command.lock_token) != command.by
         ):
             self.complain(f"{command.by} did {kind} under token {command.lock_token}, not its own")
+
+    def _check_attempt(self, command: Command, outcome: Outcome) -> None:
+        """A cell changes a task only under the attempt that is its current one."""
+        if command.WhichOneof("command") in ("start_task", "complete_task") and not outcome.reason:
+            body = getattr(command, command.WhichOneof("command") or "")
+            if body.attempt != outcome.task.attempt:
+                self.complain(f"{command.by} spoke of attempt {body.attempt}, it was believed")
 
     def _note(self, change: Change) -> None:
         self.changed_at.setdefault(change.revision, len(self.changes))

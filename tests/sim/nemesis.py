@@ -1,7 +1,8 @@
 """What goes wrong: chosen by chance, several at a time, each counted only if it took place."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.sim.roles import SimCell, SimMember, SimRole
@@ -34,38 +35,70 @@ KINDS = (
 )
 
 
+@dataclass(frozen=True)
+class Weather:
+    """Which faults, in which proportion, and how long it is quiet in between."""
+
+    weights: Mapping[str, int]
+    pause_s: tuple[float, float] = (0.3, 4.5)
+
+
+COMMON = Weather(
+    {
+        "delay": 3,
+        "stall": 3,
+        "isolate": 3,
+        "split": 3,
+        "cut cells": 2,
+        "reset": 3,
+        "crash member": 2,
+        "crash before commit": 3,
+        "crash after commit": 3,
+        "crash leader": 4,
+        "crash all members": 1,
+        "crash brain": 2,
+        "crash agent": 4,
+        "lose machine": 1,
+        "pause member": 2,
+        "pause agent": 2,
+        "pause brain": 1,
+        "jump clock": 2,
+    }
+)
+
+
 class Nemesis:
     def __init__(self, ring: "Ring") -> None:
         self._ring = ring
         self._chance = ring.chance("nemesis")
-        self._faults: list[tuple[int, Callable[[], None]]] = [
-            (3, self._delay),
-            (3, self._stall),
-            (3, self._isolate_member),
-            (3, self._split),
-            (2, self._cut_cells),
-            (3, self._reset),
-            (2, self._crash_member),
-            (3, self._crash_before_commit),
-            (3, self._crash_after_commit),
-            (4, self._crash_leader),
-            (1, self._crash_all_members),
-            (2, self._crash_brain),
-            (4, self._crash_agent),
-            (1, self._lose_machine),
-            (2, self._pause_member),
-            (2, self._pause_agent),
-            (1, self._pause_brain),
-            (2, self._jump_clock),
-        ]
+        self._strikes: dict[str, Callable[[], None]] = {
+            "delay": self._delay,
+            "stall": self._stall,
+            "isolate": self._isolate_member,
+            "split": self._split,
+            "cut cells": self._cut_cells,
+            "reset": self._reset,
+            "crash member": self._crash_member,
+            "crash before commit": self._crash_before_commit,
+            "crash after commit": self._crash_after_commit,
+            "crash leader": self._crash_leader,
+            "crash all members": self._crash_all_members,
+            "crash brain": self._crash_brain,
+            "crash agent": self._crash_agent,
+            "lose machine": self._lose_machine,
+            "pause member": self._pause_member,
+            "pause agent": self._pause_agent,
+            "pause brain": self._pause_brain,
+            "jump clock": self._jump_clock,
+        }
 
-    async def strike_until(self, end_s: float) -> None:
-        weights = [weight for weight, _ in self._faults]
+    async def strike_until(self, end_s: float, weather: Weather) -> None:
+        names, weights = list(weather.weights), list(weather.weights.values())
         await asyncio.sleep(self._chance.uniform(1.0, 3.0))
         while self._ring.loop.time() < end_s:
-            (_, strike), = self._chance.choices(self._faults, weights)
-            strike()
-            await asyncio.sleep(self._chance.uniform(0.3, 4.5))
+            name = self._chance.choices(names, weights)[0]
+            self._strikes[name]()
+            await asyncio.sleep(self._chance.uniform(*weather.pause_s))
 
     # The network.
 

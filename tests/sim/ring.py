@@ -27,7 +27,7 @@ from tests.sim.checkers import Auditor, StartChecks
 from tests.sim.history import History
 from tests.sim.host import Machine, Process
 from tests.sim.loop import VirtualLoop
-from tests.sim.nemesis import Nemesis
+from tests.sim.nemesis import COMMON, Nemesis
 from tests.sim.network import Network, SimDialer
 from tests.sim.roles import CLUSTER, SimBrain, SimCell, SimMember, SimRole, voter
 from tests.sim.workload import Workload
@@ -70,6 +70,7 @@ class Ring:
         self.counts: Counter[str] = Counter()
         self.processes: list[Process] = []
         self.round = 0
+        self.weather = COMMON
         self._verbose = verbose
         self._chances: dict[str, random.Random] = {}
         self._trace = hashlib.blake2b(digest_size=16)
@@ -142,7 +143,7 @@ class Ring:
         work = self._alice.spawn(self.workload.run(self.faults_end_s))
         self._auditor.main(self.auditor.watch())
         self._compare_again()
-        await Nemesis(self).strike_until(self.faults_end_s)
+        await Nemesis(self).strike_until(self.faults_end_s, self.weather)
         healed_at = self.loop.time()
         self._heal()
         await self._must_write()

@@ -140,6 +140,7 @@ class SimMember(SimRole):
         #: Which commit, or end of a tick, from now on is this life's last; 0: none.
         self.dies_before_commit = 0
         self.dies_after_commit = 0
+        self.dies_soon = False  # with the next tick
         birth = Birth("sim-cluster", CLUSTER, name, f"store-{name}", tuple(ring.voters))
         birth_record.create(folder, birth, durable=False)
 
@@ -194,6 +195,7 @@ class SimMember(SimRole):
         environment, self.environment, self.member = self.environment, None, None
         self.tables = None
         self.dies_before_commit = self.dies_after_commit = 0
+        self.dies_soon = False
         super().kill(silently)
         if environment is not None:
             environment.close()
@@ -213,6 +215,8 @@ class SimMember(SimRole):
 
     def _before(self) -> None:
         self.ring.counts["ticks"] += 1
+        if self.dies_soon:
+            raise Killed
 
     def _before_commit(self) -> None:
         if self.dies_before_commit:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 from diegod.models.errors import DomainError, Reason
+from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.edge.access import Access
 from diegod.raftbbs.feed import KINDS, Interest, Watcher, cells_of
 from diegod.raftbbs.store.state import StateView
@@ -63,6 +64,8 @@ class EventService:
                 revision = max(request.from_revision, counters.revision)
                 return iter([*_replies(changes, "changes"), WatchReply(revision=revision)])
             rows = [] if request.changes_only else list(_rows(state, interest))
+            for row in rows:
+                row.at.CopyFrom(stamp(counters.at_ns))  # so that a beginning says what time it is
             last = WatchReply(rows_end=True, revision=counters.revision)
             return iter([*_replies(rows, "rows"), last])
 
