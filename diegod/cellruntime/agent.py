@@ -98,11 +98,12 @@ class Agent:
         )
         self._events: deque[e.Event] = deque()
         self._something = asyncio.Event()
-        self._performing: set[asyncio.Task[None]] = set()  # kept alive; never iterated for order
+        #: Instructions that are being carried out, in order: a dict, since a set has none.
+        self._performing: dict[asyncio.Task[None], None] = {}
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._stopped.set()
-        #: Set while anybody waits for the end of a container, see `await_change`.
+        #: Set, and replaced, whenever a container has moved on.
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -270,8 +271,8 @@ class Agent:
 
     def _launch(self, instruction: i.Instruction) -> None:
         task = asyncio.create_task(self._perform(instruction))
-        self._performing.add(task)
-        task.add_done_callback(self._performing.discard)
+        self._performing[task] = None
+        task.add_done_callback(lambda done: self._performing.pop(done, None))
 
     async def _perform(self, instruction: i.Instruction) -> None:
         event = await self._executor.perform(instruction)

@@ -136,8 +136,7 @@ def _named_on_command_line(context: typer.Context, option: str) -> bool:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the command line says; the exit status. Nothing but KeyboardInterrupt's 130 escapes
-    as a traceback, unless --debug asked for it."""
+    """Do what the command line says; the exit status. No traceback, unless --debug asked for it."""
     _use_utf8()
     invocation = Invocation()
     try:
@@ -149,7 +148,6 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         return _wrong_usage(error)
     except (KeyboardInterrupt, typer.Abort):
-        print(file=sys.stderr)
         return errors.INTERRUPTED
     except BrokenPipeError:
         drop_stdout()

@@ -30,6 +30,14 @@ class NothingLeftError(Exception):
     """No callback and no timer is left: the simulation waits for something that can't happen."""
 
 
+class TimeStandsStillError(Exception):
+    """Something is due again and again at one moment, so that time never goes on."""
+
+
+#: More callbacks than this within one moment mean that there is no end to them.
+_TURNS_A_MOMENT_MAX = 100_000
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs on asyncio's own tasks, futures and timers; only time and ownership are ours."""
 
@@ -37,6 +45,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self.turns = 0
+        self._turns_before = 0
 
     def time(self) -> float:
         return self._now
@@ -78,6 +87,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not scheduled:
                 raise NothingLeftError
             self._now = max(self._now, scheduled[0]._when)
+            self._turns_before = self.turns
+        elif self.turns - self._turns_before > _TURNS_A_MOMENT_MAX:
+            raise TimeStandsStillError(f"at {self._now:.6f} s")
         while scheduled and scheduled[0]._when <= self._now:
             timer = heapq.heappop(scheduled)
             timer._scheduled = False

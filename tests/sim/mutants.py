@@ -4,7 +4,7 @@ They show what the simulation can see: a mutant that breaks no promise in it mea
 a kind of fault is missing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from diegod.cellruntime.core import starting, steps, tasks
 from diegod.cellruntime.core.crash_points import Phase
 from diegod.cellruntime.core.lifecycle import State
 from diegod.raftbbs import core
-from diegod.raftbbs.core.leases import Key, LeaseTable
+from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.raft import journal
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.guarded import Library
@@ -71,11 +71,7 @@ def wrong_attempt_accepted(patch: pytest.MonkeyPatch) -> None:
 
 def lease_never_expires(patch: pytest.MonkeyPatch) -> None:
     """A cell that is lost is never missed."""
-
-    def mutated(self: LeaseTable, now: float) -> Iterator[tuple[Key, int]]:
-        return iter(())
-
-    patch.setattr(LeaseTable, "expired", mutated)
+    patch.setattr(LeaseTable, "_full_time", lambda self, now: float("inf"))
 
 
 def apply_twice(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +26,8 @@ from tests.sim import checkers
 from tests.sim.checkers import Auditor, StartChecks
 from tests.sim.history import History
 from tests.sim.host import Machine, Process
-from tests.sim.loop import VirtualLoop
-from tests.sim.nemesis import COMMON, Nemesis
+from tests.sim.loop import TimeStandsStillError, VirtualLoop
+from tests.sim.nemesis import COMMON, Nemesis, Weather
 from tests.sim.network import Network, SimDialer
 from tests.sim.roles import CLUSTER, SimBrain, SimCell, SimMember, SimRole, voter
 from tests.sim.workload import Workload
@@ -61,7 +61,9 @@ class TooManyViolationsError(Exception):
 
 
 class Ring:
-    def __init__(self, seed: int | str, folder: Path, loop: VirtualLoop, verbose: bool) -> None:
+    def __init__(
+        self, seed: int | str, folder: Path, loop: VirtualLoop, verbose: bool, weather: Weather
+    ) -> None:
         self.seed = str(seed)
         self.loop = loop
         self.violations: list[str] = []
@@ -70,7 +72,8 @@ class Ring:
         self.counts: Counter[str] = Counter()
         self.processes: list[Process] = []
         self.round = 0
-        self.weather = COMMON
+        self.clients: dict[str, Process] = {}
+        self.weather = weather
         self._verbose = verbose
         self._chances: dict[str, random.Random] = {}
         self._trace = hashlib.blake2b(digest_size=16)
@@ -129,7 +132,7 @@ class Ring:
     def _client(self, name: str) -> ClusterClient:
         process = Process(name, self.people, self.loop, self.process_ended)
         self.processes.append(process)
-        setattr(self, f"_{name}", process)
+        self.clients[name] = process
         dialer = SimDialer(self.network, process, Principal(CLUSTER, Role.USER, name))
         addresses = [each.api_address for each in self.voters]
         return ClusterClient(dialer, addresses, self.people, SeededIds(f"{self.seed} {name}"))
@@ -138,11 +141,8 @@ class Ring:
 
     async def tell(self) -> float:
         """Faults, then the recovery; how long that took."""
-        for role in self.roles:
-            role.start()
-        work = self._alice.spawn(self.workload.run(self.faults_end_s))
-        self._auditor.main(self.auditor.watch())
-        self._compare_again()
+        self.start()
+        work = self.clients["alice"].spawn(self.workload.run(self.faults_end_s))
         await Nemesis(self).strike_until(self.faults_end_s, self.weather)
         healed_at = self.loop.time()
         self._heal()
@@ -155,6 +155,20 @@ class Ring:
         await self._must_agree()
         self._check_end()
         return converged_after_s
+
+    def start(self) -> None:
+        """Everything, and those who watch."""
+        for role in self.roles:
+            role.start()
+        self.clients["auditor"].main(self.auditor.watch())
+        self._compare_again()
+
+    async def until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Whether it became so within that time."""
+        end = self.loop.time() + seconds
+        while not done() and self.loop.time() < end:
+            await asyncio.sleep(0.001)
+        return done()
 
     def _heal(self) -> None:
         """A majority of the members, and all cells but perhaps a lost one; the rest is dead."""
@@ -180,7 +194,7 @@ class Ring:
             role.start()
 
     async def _must_write(self) -> None:
-        probe = self._alice.spawn(self.workload.probe())
+        probe = self.clients["alice"].spawn(self.workload.probe())
         await asyncio.wait([probe], timeout=WRITE_WITHIN_S)
         if not probe.done() or probe.exception() or not self.workload.tasks["probe"].acknowledged:
             self.complain(f"no write succeeded within {WRITE_WITHIN_S:g} s")
@@ -258,43 +272,40 @@ class Ring:
         )
 
 
+Tell = Callable[[Ring], Coroutine[Any, Any, float]]
+
+
 def simulate(
-    seed: int | str, verbose: bool = False, arrange: Callable[[Ring], Any] | None = None
+    seed: int | str, *, verbose: bool = False, weather: Weather = COMMON, tell: Tell = Ring.tell
 ) -> Report:
-    """Tell the story of one seed. `arrange` may change the ring before it begins."""
+    """Tell the story of one seed, or another story from the same beginning."""
     folder = Path(tempfile.mkdtemp(dir=FAST_DISK if FAST_DISK.is_dir() else None, prefix="ring-"))
     try:
         with _one_story() as loop:
-            return _story(seed, folder, loop, verbose, arrange)
+            return _story(Ring(seed, folder, loop, verbose, weather), tell)
     finally:
         shutil.rmtree(folder)
 
 
-def _story(
-    seed: int | str,
-    folder: Path,
-    loop: VirtualLoop,
-    verbose: bool,
-    arrange: Callable[[Ring], Any] | None,
-) -> Report:
-    ring = Ring(seed, folder, loop, verbose)
+def _story(ring: Ring, tell: Tell) -> Report:
+    loop = ring.loop
     loop.set_exception_handler(lambda _, context: ring.complain(str(context)))
     try:
-        if arrange is not None:
-            arrange(ring)
-        return ring.report(_told(ring, loop))
+        return ring.report(_told(ring, tell))
     finally:
         loop.abandon()
         ring.close()
 
 
-def _told(ring: Ring, loop: VirtualLoop) -> float:
+def _told(ring: Ring, tell: Tell) -> float:
     try:
-        return loop.run_until_complete(ring.tell())
+        return ring.loop.run_until_complete(tell(ring))
+    except TimeStandsStillError as error:
+        ring.complain(f"time stands still {error}")
     except RuntimeError:
-        if ring.violations:  # the loop was stopped because there were too many of them
-            return 0.0
-        raise
+        if not ring.violations:  # the loop is stopped when there are too many of them
+            raise
+    return 0.0
 
 
 @contextmanager

@@ -115,7 +115,7 @@ class Workload:
         task = self.tasks.setdefault(guid, DesiredTask())
         request = task_pb2.DesireTaskRequest(definition=definition)
         reply, is_certain = await self._call("Task", "Desire", request)
-        task.acknowledged |= reply is not None
+        task.acknowledged |= not isinstance(reply, DomainError)
         task.certain &= is_certain
         return task.acknowledged
 
@@ -125,7 +125,7 @@ class Workload:
         if task.certain:
             task.deleting = True
             reply, _ = await self._call("Task", "Delete", task_pb2.DeleteTaskRequest(task_guid=guid))
-            task.deleted = reply is not None
+            task.deleted = not isinstance(reply, DomainError)
 
     async def _read_back(self, guid: str) -> None:
         """Linearizable: what was acknowledged before is seen, on whichever member."""
@@ -162,20 +162,28 @@ class Workload:
         self, process: DesiredProcess, verb: str, request: Any, instances: int | None
     ) -> None:
         reply, is_certain = await self._call("Lrp", verb, request)
+        if isinstance(reply, DomainError) and reply.reason is Reason.RESOURCE_NOT_FOUND:
+            self._not_there(process, verb)
+        elif not isinstance(reply, DomainError):
+            process.acknowledged = instances
         if not is_certain:
             process.possible.append(instances)
-        if reply is not None:
-            process.acknowledged = instances
+
+    def _not_there(self, process: DesiredProcess, verb: str) -> None:
+        """A removal that is repeated finds nothing to remove; nothing else may find nothing."""
+        if verb != "Remove" and None not in (process.acknowledged, *process.possible):
+            self._ring.complain(f"{verb} finds no LRP, {process.acknowledged} were acknowledged")
+        process.acknowledged = None
 
     async def _call(self, service: str, verb: str, request: Any) -> tuple[Any, bool]:
-        """The reply, None without one; and whether nothing of it can still be on its way."""
+        """The reply or the refusal; and whether nothing of it can still be on its way."""
         began = self._now()
         try:
             reply = await self._client.call(f"diegod.v1.{service}Service/{verb}", request)
         except DomainError as error:
             self.unknown += error.reason is Reason.UNKNOWN_OUTCOME
             is_certain = error.applied == "no" and self._now() - began < _ONE_TRY_S
-            return None, is_certain
+            return error, is_certain
         self.acknowledged += 1
         return reply, self._now() - began < _ONE_TRY_S
 

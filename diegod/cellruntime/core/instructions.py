@@ -1,7 +1,7 @@
 """What a cell may do: the vocabulary that goes out.
 
 The counterpart to instructions are events (`events.py`): each instruction is carried out by the
-executor as one task, and what comes of it is the next event.
+executor as one task, and what comes of it is the next event (of a Signal only its failure).
 """
 
 from dataclasses import dataclass

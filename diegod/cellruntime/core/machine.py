@@ -43,7 +43,7 @@ class CellMachine:
         return self.state.ledger.used()
 
     def handle(self, event: e.Event, now: float) -> list[Instruction]:
-        """What is to be done now that this has happened. Every instruction will be answered."""
+        """What is to be done now that this has happened."""
         _HANDLERS[type(event)](self.state, event, now)
         starting.admit_waiting(self.state)
         _drop_gone(self.state)

@@ -95,7 +95,9 @@ async def _prepared(options: Options, clock: Clock, ids: Ids, say: Say) -> Layou
         await asyncio.gather(*(sweep_cell(layout, part) for part in layout.of_role("cell")))
         _empty(options.directory)
         layout = None
-    if layout is None:
+    if layout is not None:
+        say(f'dev cluster "{layout.name}" was here before: its data and containers are taken up')
+    else:
         backend = choose(options.backend)
         if backend.note:
             say(backend.note)

@@ -8,7 +8,7 @@ from diegod.raftbbs.store.state import StateView
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import cell_pb2 as api
-from diegod.v1.record_pb2 import ActualLrp, PlacementNeeds, Task
+from diegod.v1.record_pb2 import ActualLrp, PlacementNeeds, Resources, Task
 
 _SERVICE = "diegod.v1.CellService"
 
@@ -39,7 +39,7 @@ class CellService:
 def _statuses(state: StateView, after: bytes) -> Iterator[tuple[bytes, api.CellStatus]]:
     """Every cell with the resources of the tasks and instances that are placed or run there."""
     statuses = {
-        cell.cell_id: api.CellStatus(cell=cell)
+        cell.cell_id: api.CellStatus(cell=cell, used=Resources())
         for cell in state.tables.cells.scan(state.transaction)
     }
     for _, task in state.tables.tasks.scan(state.transaction):

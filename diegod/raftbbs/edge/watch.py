@@ -37,9 +37,9 @@ class EventService:
             position = 0
             for reply in self._beginning(request, interest):
                 position = max(position, reply.revision)
-                yield self._for_reader(reply, interest)
+                yield self._for_reader(reply, caller)
             async for reply in self._live(watcher, max(position, request.from_revision)):
-                yield self._for_reader(reply, interest)
+                yield self._for_reader(reply, caller)
         finally:
             feed.unsubscribe(watcher)
 
@@ -83,14 +83,14 @@ class EventService:
                 position = entry.revision
                 yield WatchReply(changes=entry.changes, revision=position)
 
-    def _for_reader(self, reply: WatchReply, interest: Interest) -> WatchReply:
+    def _for_reader(self, reply: WatchReply, caller: Principal) -> WatchReply:
         """A cell gets the definitions of what is placed on it, and of nothing else."""
-        if not interest.cell_id or not (reply.rows or reply.changes):
+        if caller.role is not Role.CELL or not (reply.rows or reply.changes):
             return reply
         with self._access.state() as state:
             for change in (*reply.rows, *reply.changes):
                 if change.verb != Change.REMOVED:
-                    _open_definition(state, change, interest.cell_id)
+                    _open_definition(state, change, caller.id)
         return reply
 
 

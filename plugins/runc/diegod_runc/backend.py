@@ -138,7 +138,10 @@ class RuncBackend:
         return sorted({*self._records.handles(), *ready.runc.handles(), *cgroups})
 
     async def sweep(self) -> None:
-        await asyncio.gather(*(self.destroy(handle) for handle in await self.handles()))
+        ends = (self.destroy(handle) for handle in await self.handles())
+        for outcome in await asyncio.gather(*ends, return_exceptions=True):
+            if outcome is not None:  # what the others share stays, so that this can be done again
+                raise outcome
         await self._network.sweep()
         await self._ready.cgroups.remove(self._names.cgroup)
         self._ready.cgroups.remove_if_empty(self._names.cgroup_root)

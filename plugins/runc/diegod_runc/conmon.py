@@ -18,8 +18,7 @@ from diegod.contracts.backend import BackendError
 
 from diegod_runc import processes
 from diegod_runc.procfs import Process, find, readable
-from diegod_runc.runc import Runc, last_error
-from diegod_runc.runc import readable as for_people
+from diegod_runc.runc import Runc, for_people, last_error
 
 _CREATE_TIMEOUT_S = 60.0
 _EXIT_PAUSE_S = 0.005

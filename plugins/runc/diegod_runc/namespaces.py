@@ -60,10 +60,8 @@ class Namespaces:
         _write(_IPV4 / "ping_group_range", "0 2147483647")  # ping without CAP_NET_RAW
         _write(_IPV4 / "ip_unprivileged_port_start", "0")  # all its ports are its own
         with _THIS.open() as netns:
-            host.do(self._cable(bridge_index, slot, netns.fileno()))
-        # Where br_netfilter is loaded (Docker does so), what a container sends to its own mapped
-        # port leaves the bridge by the port it came in by, which is not allowed without this.
-        (_LINKS / self._names.veth(slot) / "brport/hairpin_mode").write_text("1")
+            cable = self._cable(bridge_index, slot, netns.fileno())
+            host.do(cable, netlink.hairpin(self._names.veth(slot)))
         with netlink.Netlink() as inside:
             loopback, eth0 = (socket.if_nametoindex(name) for name in ("lo", "eth0"))
             inside.do(

@@ -65,6 +65,19 @@ def veth(name: str, bridge_index: int, netns: int, inner_name: str, inner_mac: s
     return _NEWLINK, _CREATE | _EXCL, message
 
 
+def hairpin(name: str) -> Message:
+    """Let a bridge send packets out by the port that they came in by.
+
+    Where br_netfilter is loaded (Docker does so) that is the way of what a container sends to a
+    mapped port of its own. Not by sysfs: there the kernel spins for its lock.
+    """
+    message = ifinfmsg()
+    data = {"attrs": [["IFLA_BRPORT_MODE", 1]]}
+    kind = {"attrs": [["IFLA_INFO_SLAVE_KIND", "bridge"], ["IFLA_INFO_SLAVE_DATA", data]]}
+    message["attrs"] = [["IFLA_IFNAME", name], ["IFLA_LINKINFO", kind]]
+    return _NEWLINK, 0, message
+
+
 def address(index: int, ip: str, prefix_length: int) -> Message:
     message = ifaddrmsg()
     message["family"], message["prefixlen"], message["index"] = (

@@ -90,13 +90,20 @@ def at_work_on(folder: Path) -> list[Process]:
 
 
 def _is_at_work_on(folder: Path, pid: int) -> bool:
-    try:
-        if os.readlink(_PROC / str(pid) / "cwd") == str(folder):
+    with suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+        if _folder_of(pid) == str(folder):
             return True
         arguments = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):  # gone meanwhile
-        return False
-    return os.fsencode(folder) in arguments
+        return os.fsencode(folder) in arguments
+    return False
+
+
+def _folder_of(pid: int) -> str:
+    """Where a process stands; "" for one with more rights than ours, which none of ours has."""
+    try:
+        return os.readlink(_PROC / str(pid) / "cwd")
+    except PermissionError:
+        return ""
 
 
 def descendants(root: int) -> list[Process]:

@@ -71,7 +71,7 @@ class Runc:
         argv = [self.path, *self.options(log), command, *arguments]
         finished = await processes.run(argv)
         if finished.status != 0:
-            why = last_error(log) or readable(finished.output.strip())
+            why = last_error(log) or for_people(finished.output.strip())
             raise BackendError(why or f"runc {command} ended with status {finished.status}")
 
 
@@ -87,11 +87,11 @@ def last_error(log: Path) -> str:
         except ValueError:
             continue
         if entry.get("level") in ("error", "fatal"):
-            return readable(str(entry.get("msg", "")))
+            return for_people(str(entry.get("msg", "")))
     return ""
 
 
-def readable(message: str) -> str:
+def for_people(message: str) -> str:
     """One line, without runc's prefixes, and the program first when the program is at fault."""
     line = _NOISE.sub("", " ".join(message.split()))
     missing = _NO_PROGRAM.match(line)

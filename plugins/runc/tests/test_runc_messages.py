@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diegod_runc.runc import last_error, readable
+from diegod_runc.runc import for_people, last_error
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from diegod_runc.runc import last_error, readable
     ],
 )
 def test_readable(message: str, line: str) -> None:
-    assert readable(message) == line
+    assert for_people(message) == line
 
 
 def test_last_error_of_a_log(tmp_path: Path) -> None:

@@ -101,13 +101,8 @@ async def test_the_last_lines_of_a_large_file(tmp_path: Path) -> None:
     assert text(await read(log, 5000)).startswith(b"line 15000\n")
 
 
-RECORDS = st.lists(
-    st.tuples(
-        st.sampled_from(["F", "P"]),
-        st.binary(max_size=4).map(lambda data: data.replace(b"\n", b" ")),
-    ),
-    max_size=20,
-)
+WORDS = st.binary(max_size=4).map(lambda data: data.replace(b"\n", b" "))
+RECORDS = st.lists(st.tuples(st.sampled_from(["F", "P"]), WORDS), max_size=20)
 
 
 @given(RECORDS, st.integers(1, 8))

@@ -67,7 +67,7 @@ def an_lrp_row(guid: str = "web", instances: int = 3) -> DesiredLrp:
     row.definition_revision = 10
     row.created_at.CopyFrom(ago(7200))
     row.provenance.CopyFrom(by(11, "user/alice", "diegod lrp apply"))
-    row.counts.CopyFrom(InstanceCounts(running=instances - 1, crashed=1))
+    row.counts.CopyFrom(InstanceCounts(running=max(instances - 1, 0), crashed=1))
     row.definition.CopyFrom(definition)
     return row
 

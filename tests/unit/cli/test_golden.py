@@ -47,7 +47,7 @@ def answering(cluster: FakeCluster) -> FakeCluster:
     waiting = records.a_task("waiting-one")
     waiting.MergeFrom(Task(placement_error="2 cells: 2 short of memory", state=Task.PENDING))
     for field in ("cell_id", "placed_cell_id", "attempt", "exit_status_known", "completed_at"):
-        waiting.ClearField(field)  # type: ignore[arg-type]
+        waiting.ClearField(field)
     lrp = records.the_lrp()
     cluster.calls = {
         "TaskService/Get": GetTaskReply(task=task),

@@ -1,5 +1,7 @@
 """Output that goes on where it broke off, without a byte twice or left out."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from diegod.client import Logs
@@ -15,7 +17,7 @@ def reply(data: bytes, stream: LogChunk.Stream.ValueType = LogChunk.STDOUT) -> R
     return ReadLogsReply(chunks=[LogChunk(stream=stream, data=data)])
 
 
-def logs(*readings: list[object], **request: object) -> Logs:
+def logs(*readings: Sequence[object], **request: object) -> Logs:
     """One script a reading."""
     left = list(readings)
     cluster = FakeCluster(streams={"LogService/Read": lambda _: left.pop(0)})

@@ -1,12 +1,12 @@
 """Contexts: precedence, the file and its owner, and what is said when nothing is there."""
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
 import pytest
 
-from diegod.config import contexts as module
 from diegod.config.contexts import (
     Context,
     ContextError,
@@ -96,7 +96,7 @@ def test_without_anything_the_line_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_mistyped_context_gets_a_hint(environ: dict[str, str]) -> None:
-    with pytest.raises(ContextError, match='there is no context "prd". Did you mean prod?'):
+    with pytest.raises(ContextError, match=r'no context "prd"\. Did you mean prod\?'):
         resolve(environ, "prd")
 
 
@@ -138,9 +138,9 @@ def test_under_sudo_it_is_the_file_of_who_said_sudo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owned: list[tuple[str, int, int]] = []
-    user = module.pwd.struct_passwd(("alice", "x", 1234, 567, "", str(tmp_path / "alice"), ""))
+    user = pwd.struct_passwd(("alice", "x", 1234, 567, "", str(tmp_path / "alice"), ""))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(module.pwd, "getpwuid", lambda uid: user if uid == 1234 else None)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: user if uid == 1234 else None)
     monkeypatch.setattr(os, "chown", lambda path, uid, gid: owned.append((str(path), uid, gid)))
     environ = {"HOME": "/root", "SUDO_UID": "1234"}
     write_contexts(Contexts("a"), environ)

@@ -152,8 +152,11 @@ def test_settings_that_contradict_one_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [('a = \nb = 1', "1 not TOML: Invalid value"), ('[a]\nb = 1\nb = 2\n', "3 not TOML: Cannot overwrite")],
-)  # fmt: skip
+    [
+        ("a = \nb = 1", "1 not TOML: Invalid value"),
+        ("[a]\nb = 1\nb = 2\n", "3 not TOML: Cannot overwrite"),
+    ],
+)
 def test_what_is_no_toml_says_where(tmp_path: Path, text: str, found: str) -> None:
     (line,) = problems(written(tmp_path, text))
     assert line.startswith(found)

@@ -15,9 +15,10 @@ from diegod.models.spec_nodes import Mapping, Scalar, Sequence
     [
         ("", None), ("~", None), ("null", None), ("true", True), ("False", False),
         ("12", 12), ("-3", -3), ("0123", 123), ("0o14", 12), ("0x1F", 31), ("1.10", 1.1),
-        ("1e3", 1000.0), (".5", 0.5), (".inf", math.inf), ("no", "no"), ("NO", "NO"), ("yes", "yes"),
-        ("on", "on"), ("8080:22", "8080:22"), ("2026-11-22", "2026-11-22"), ("1_000", "1_000"),
-        ("0b11", "0b11"), ("1.2.3", "1.2.3"), ("9" * 200, math.inf),
+        ("1e3", 1000.0), (".5", 0.5), (".inf", math.inf), ("no", "no"), ("NO", "NO"),
+        ("yes", "yes"), ("on", "on"), ("8080:22", "8080:22"),
+        ("2026-11-22", "2026-11-22"), ("1_000", "1_000"), ("0b11", "0b11"),
+        ("1.2.3", "1.2.3"), ("9" * 200, math.inf),
     ],
 )  # fmt: skip
 def test_plain_scalars_follow_the_core_rules(text: str, value: object) -> None:

@@ -1,6 +1,12 @@
 """Valid definitions, to be varied by a test in one line."""
 
-from diegod.v1.definition_pb2 import Action, LrpDefinition, RunAction, TaskDefinition
+from diegod.v1.definition_pb2 import (
+    Action,
+    LrpDefinition,
+    Placement,
+    RunAction,
+    TaskDefinition,
+)
 
 
 def a_task(**changes: object) -> TaskDefinition:
@@ -34,7 +40,7 @@ def a_full_task() -> TaskDefinition:
         max_placement_attempts=1,
         retention_ms=0,
         placement_tags=["batch", "null"],
-        placement={"strategy": "binpack"},
+        placement=Placement(strategy="binpack"),
         metric_tags={"team": "finance"},
         annotation="ticket SHOP-118: “done”\n",
     )

@@ -68,6 +68,11 @@ def _checked(port: int, **given: object) -> Check:
     return Check(tcp_check=TcpCheck(port=port), **given)  # type: ignore[arg-type]
 
 
+def check_port_80(lrp: LrpDefinition, check: Check) -> None:
+    lrp.ports.add(container_port=80)
+    lrp.check_definition.checks.append(check)
+
+
 LRP_FAULTS: list[tuple[Callable[[LrpDefinition], object], str, str]] = [
     (lambda d: d.ClearField("process_guid"), "process_guid", "is required"),
     (lambda d: setattr(d, "instances", 10_001), "instances", "10001 is not within 0–10000"),
@@ -86,20 +91,17 @@ LRP_FAULTS: list[tuple[Callable[[LrpDefinition], object], str, str]] = [
         "is required: one of tcp_check, http_check, command_check",
     ),
     (
-        lambda d: d.check_definition.checks.append(_checked(8080)),
+        lambda d: d.check_definition.checks.extend([_checked(8080)]),
         "check_definition.checks[0].tcp_check.port",
         "8080 is not one of the definition's ports",
     ),
     (
-        lambda d: d.check_definition.checks.append(Check(http_check=HttpCheck(port=80800))),
+        lambda d: d.check_definition.checks.extend([Check(http_check=HttpCheck(port=80800))]),
         "check_definition.checks[0].http_check.port",
         "80800 is not a port (1–65535)",
     ),
     (
-        lambda d: (
-            d.ports.add(container_port=80),
-            d.check_definition.checks.append(Check(http_check=HttpCheck(port=80, path="a b"))),
-        ),
+        lambda d: check_port_80(d, Check(http_check=HttpCheck(port=80, path="a b"))),
         "check_definition.checks[0].http_check.path",
         "not the path of a URL",
     ),
@@ -109,18 +111,12 @@ LRP_FAULTS: list[tuple[Callable[[LrpDefinition], object], str, str]] = [
         "is required",
     ),
     (
-        lambda d: (
-            d.ports.add(container_port=80),
-            d.check_definition.checks.append(_checked(80, interval_ms=1)),
-        ),
+        lambda d: check_port_80(d, _checked(80, interval_ms=1)),
         "check_definition.checks[0].interval_ms",
         "1 is not within 10–",
     ),
     (
-        lambda d: (
-            d.ports.add(container_port=80),
-            d.check_definition.checks.append(_checked(80, failure_threshold=0)),
-        ),
+        lambda d: check_port_80(d, _checked(80, failure_threshold=0)),
         "check_definition.checks[0].failure_threshold",
         "0 is not within 1–",
     ),

@@ -311,6 +311,23 @@ def test_whatever_is_here_and_not_wanted_ends_without_a_word(here: str, away: st
     assert len(play.commands) == said
 
 
+def test_a_task_that_is_cancelled_after_its_grant_is_not_created() -> None:
+    play = Play()
+    play.task_granted()
+    assert play.see(task("COMPLETED", revision=20)) == []  # a record is being written
+    assert play.feed(e.Recorded(T, Phase.GRANTED)) == [f"Destroy {T}"]
+
+
+def test_a_task_that_is_cancelled_after_its_creation_is_not_started() -> None:
+    play = Play()
+    play.task_granted()
+    play.feed(e.Recorded(T, Phase.GRANTED))
+    play.feed(e.Created(T))
+    assert play.see(task("COMPLETED", revision=20)) == []
+    assert play.feed(e.Recorded(T, Phase.STARTING)) == [f"Destroy {T}"]
+    assert not play.container(T).start_issued
+
+
 @pytest.mark.parametrize("here", HERE)
 def test_a_row_that_stays_wanted_changes_nothing(here: str) -> None:
     play = Play()

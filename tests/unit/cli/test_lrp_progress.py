@@ -1,0 +1,144 @@
+"""When is an LRP up, and when is it not going to be? Decided over changes and time alone."""
+
+import pytest
+
+from diegod.cli.errors import DONE, FAILED, NOT_PLACED
+from diegod.cli.lrp_progress import PLACEMENT_PATIENCE_S, Progress
+from diegod.v1.record_pb2 import ActualLrp, Change
+from tests.unit.cli.records import an_instance, an_lrp_row
+
+
+def seen(progress: Progress, *rows: ActualLrp, now: float = 0.0) -> list[str]:
+    changes = [Change(verb=Change.CHANGED, actual_lrp=row) for row in rows]
+    return [line for change in changes for line in progress.observe(change, now)]
+
+
+def a_progress(instances: int = 2) -> Progress:
+    return Progress(an_lrp_row(instances=instances), began_at=0.0)
+
+
+def unclaimed(index: int = 0, error: str = "", **given: object) -> ActualLrp:
+    row = an_instance(index, state=ActualLrp.UNCLAIMED, placement_error=error, **given)
+    row.ClearField("net_info")
+    row.cell_id = ""
+    return row
+
+
+def status(progress: Progress, now: float = 0.0) -> int | None:
+    verdict = progress.verdict(now)
+    return None if verdict is None else verdict.status
+
+
+def test_it_is_up_when_every_index_runs() -> None:
+    progress = a_progress()
+    seen(progress, an_instance(0))
+    assert status(progress) is None
+    lines = seen(progress, an_instance(1), now=1.25)
+    assert lines == ["  web/1  cell-1  RUNNING  after 1.2 s  61001→8080"]
+    assert status(progress) == DONE
+
+
+def test_an_lrp_of_no_instances_is_up_at_once() -> None:
+    assert status(a_progress(0)) == DONE
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        an_instance(1, definition_revision=9),
+        an_instance(1, presence=ActualLrp.SUSPECT),
+        an_instance(1, stopping=True),
+        an_instance(1, state=ActualLrp.CLAIMED),
+        an_instance(2),
+    ],
+)
+def test_what_does_not_count(row: ActualLrp) -> None:
+    progress = a_progress()
+    assert len(seen(progress, an_instance(0), row)) == 1
+    assert status(progress) is None
+
+
+def test_two_rows_of_one_index_are_one_instance() -> None:
+    progress = a_progress()
+    seen(progress, an_instance(0), an_instance(0, instance_guid="other"))
+    assert status(progress) is None
+
+
+def test_each_instance_is_announced_once() -> None:
+    progress = a_progress()
+    assert len(seen(progress, an_instance(0), an_instance(0, crash_count=1))) == 1
+
+
+def test_a_crash_that_is_followed_by_a_restart_at_once_is_no_verdict() -> None:
+    progress = a_progress(1)
+    seen(progress, an_instance(0, state=ActualLrp.CRASHED, crash_count=2, crash_reason="x"))
+    assert status(progress) is None
+
+
+def test_a_crash_that_is_kept_waiting_is_one() -> None:
+    progress = a_progress(1)
+    seen(progress, an_instance(0, state=ActualLrp.CRASHED, crash_count=3, crash_reason="exit 1"))
+    verdict = progress.verdict(0.0)
+    assert verdict is not None
+    assert verdict.status == FAILED
+    assert verdict.message == "web/0 crashed 3 times, next try in 30 s: exit 1"
+
+
+def test_a_crash_of_the_definition_before_is_not_ours() -> None:
+    progress = a_progress(1)
+    old = an_instance(0, state=ActualLrp.CRASHED, crash_count=9, definition_revision=9)
+    seen(progress, old)
+    assert status(progress) is None
+
+
+def test_the_last_of_all_tries_is_called_so() -> None:
+    progress = a_progress(1)
+    seen(progress, an_instance(0, state=ActualLrp.CRASHED, crash_count=200, crash_reason="x"))
+    verdict = progress.verdict(0.0)
+    assert verdict is not None
+    assert "no more tries" in verdict.message
+
+
+def test_a_placement_error_counts_when_it_lasts() -> None:
+    progress = a_progress(1)
+    seen(progress, unclaimed(error="2 cells: 2 short of memory"), now=10.0)
+    assert progress.deadline() == 10.0 + PLACEMENT_PATIENCE_S
+    assert status(progress, now=12.9) is None
+    seen(progress, unclaimed(error="2 cells: 2 short of memory"), now=12.0)
+    verdict = progress.verdict(13.0)
+    assert verdict is not None
+    assert verdict.status == NOT_PLACED
+    assert verdict.message.startswith("web/0 could not be placed: 2 cells: 2 short of memory.")
+
+
+def test_a_placement_that_comes_after_all_starts_the_patience_anew() -> None:
+    progress = a_progress(1)
+    seen(progress, unclaimed(error="no room"), now=0.0)
+    seen(progress, unclaimed(error="no room", placed_cell_id="cell-1"), now=2.0)
+    assert progress.deadline() is None
+    seen(progress, unclaimed(error="no room"), now=4.0)
+    assert status(progress, now=6.9) is None
+
+
+def test_a_crashed_row_is_forgotten_when_its_index_is_placed_anew() -> None:
+    progress = a_progress(1)
+    crashed = an_instance(0, state=ActualLrp.CRASHED, crash_count=3, crash_reason="x")
+    seen(progress, crashed, unclaimed(0, instance_guid="new", crash_count=3))
+    assert status(progress) is None
+
+
+def test_a_removed_row_no_longer_counts() -> None:
+    progress = a_progress(1)
+    seen(progress, an_instance(0))
+    progress.observe(Change(verb=Change.REMOVED, actual_lrp=an_instance(0)), 0.0)
+    assert status(progress) is None
+
+
+def test_an_lrp_that_is_removed_or_changed_meanwhile() -> None:
+    progress = a_progress(2)
+    seen(progress, an_instance(0))
+    scaled = an_lrp_row(instances=1)
+    progress.observe(Change(verb=Change.CHANGED, desired_lrp=scaled), 0.0)
+    assert status(progress) == DONE
+    progress.observe(Change(verb=Change.REMOVED, desired_lrp=scaled), 0.0)
+    assert status(progress) == FAILED
