@@ -112,10 +112,10 @@ def _hostname(key: TaskKey | InstanceKey) -> str:
 
 def _labels(key: TaskKey | InstanceKey) -> Mapping[str, str]:
     if isinstance(key, TaskKey):
-        return {"kind": "task", "task_guid": key.task_guid, "attempt": str(key.attempt)}
+        return {"kind": "task", "guid": key.task_guid, "attempt": str(key.attempt)}
     return {
         "kind": "lrp",
-        "process_guid": key.process_guid,
+        "guid": key.process_guid,
         "index": str(key.index),
         "instance_guid": key.instance_guid,
     }

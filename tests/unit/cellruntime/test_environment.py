@@ -86,7 +86,7 @@ def test_the_specification() -> None:
     assert (spec.rootfs, list(spec.argv)) == ("dir:/r", ["/bin/job", "-x"])
     assert (spec.working_dir, spec.user, spec.hostname) == ("/srv", "app", "job")
     assert spec.limits == Limits(memory_mb=64, cpu_weight=20, max_pids=30, disk_mb=10)
-    assert spec.labels == {"kind": "task", "task_guid": "job", "attempt": "7"}
+    assert spec.labels == {"kind": "task", "guid": "job", "attempt": "7"}
 
 
 def test_host_names_are_host_names() -> None:
