@@ -38,8 +38,11 @@ demo: machine
 
 # Two workers: one runs what needs the whole machine (root, processes), one test at a time; both run
 # the rest. See tests/conftest.py.
+# Its folders are its own: pytest clears those of earlier runs, and another run may be using them.
 test: machine
-	$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+	@folder=$$(mktemp -d /tmp/diegod-test.XXXXXX) && \
+	$(RUN) pytest -n 2 --dist loadgroup --basetemp $$folder/t $(ARGS); \
+	status=$$?; rm -rf $$folder; exit $$status
 
 lint: environment
 	.venv/bin/ruff check .

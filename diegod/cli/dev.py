@@ -176,8 +176,11 @@ async def pause(
 @verb(app, "stop")
 async def stop(session: Session, name: NameOption = "dev", data: DataOption = None) -> None:
     """Stop the cluster and remove its containers; its data stays."""
+    from diegod.node.dev.removal import wait_stopped
+
     await _ask(name, data, {"verb": "stop"})
-    session.say(f'dev cluster "{name}" stops')
+    await wait_stopped(data_directory(name, data))
+    session.say(f'dev cluster "{name}" has stopped. diegod dev starts it again')
 
 
 @verb(app, "rm")

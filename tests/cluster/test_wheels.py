@@ -134,3 +134,17 @@ def test_an_unknown_command_is_one_line(installed: Run) -> None:
     said = installed("diegod", "fly", check=False)
     assert said.returncode == 2
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("backend", ["runc", "exec"])
+def test_a_cluster_of_the_wheels_runs_a_task(installed: Run, backend: str) -> None:
+    """What a user does first, without the clone: `diegod dev`, then a task."""
+    name = f"wheels-{backend}"
+    installed("diegod", "dev", "--detach", "--name", name, "--backend", backend)
+    try:
+        ran = installed("diegod", "task", "run", "sh", "-c", "echo hello; exit 3", check=False)
+        assert (ran.stdout, ran.returncode) == ("hello\n", 3), ran.stderr
+    finally:
+        installed("diegod", "dev", "stop", "--name", name)
+        installed("diegod", "dev", "rm", "--name", name)

@@ -54,7 +54,7 @@ class StartChecks:
             self._ring.complain(f"{cell.name} started task {guid}, attempt {attempt}: no grant")
 
     def _check_capacity(self, cell: SimCell) -> None:
-        specs = [spec for spec in cell.host.live() if spec.labels.get("kind") != "trial"]
+        specs = [spec for spec in cell.host.live() if not spec.handle.startswith("trial-")]
         memory_mb = sum(spec.limits.memory_mb for spec in specs)
         if len(specs) > CONTAINERS or memory_mb > MEMORY_MB:
             self._ring.complain(f"{cell.name} runs {len(specs)} containers, {memory_mb} MB")
@@ -157,8 +157,9 @@ def shortcomings(ring: "Ring", state: StateView) -> Iterator[str]:
     running: dict[str, list[int]] = {}
     for cell in ring.living_cells():
         for spec in cell.host.live():
-            if spec.labels.get("kind") == "lrp":
-                running.setdefault(spec.labels["process_guid"], []).append(int(spec.labels["index"]))
+            if is_instance(spec):
+                process_guid, index = ring.history.instances[spec.handle.removeprefix("l-")]
+                running.setdefault(process_guid, []).append(index)
         for spec in _left_over(cell):
             yield f"{cell.name} still has {spec.handle}"
     for _, desired in state.tables.desired_lrps.scan(state.transaction):
@@ -169,9 +170,13 @@ def shortcomings(ring: "Ring", state: StateView) -> Iterator[str]:
         yield f"{process_guid} is not desired, and runs {sorted(indexes)}"
 
 
+def is_instance(spec: ContainerSpec) -> bool:
+    return spec.handle.startswith("l-")
+
+
 def _left_over(cell: SimCell) -> list[ContainerSpec]:
     """Containers of nobody: whatever is there beside instances that run."""
-    live = {spec.handle: None for spec in cell.host.live() if spec.labels.get("kind") == "lrp"}
+    live = {spec.handle: None for spec in cell.host.live() if is_instance(spec)}
     return [spec for spec in cell.host.specs() if spec.handle not in live]
 
 

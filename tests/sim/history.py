@@ -28,9 +28,11 @@ class History:
     changes: list[tuple[int, bytes]] = field(default_factory=list)  # revision, digest: in order
     changed_at: dict[int, int] = field(default_factory=dict)  # revision -> position in `changes`
     grants: dict[tuple[str, int], str] = field(default_factory=dict)  # task, attempt -> cell
+    instances: dict[str, tuple[str, int]] = field(default_factory=dict)  # guid -> process, index
     claims: dict[str, str] = field(default_factory=dict)  # instance guid -> cell
     ended: dict[str, Task] = field(default_factory=dict)  # the first result of each task
     leaders: dict[int, str] = field(default_factory=dict)  # term -> member
+    ended_well: dict[str, None] = field(default_factory=dict)
     lock_token: int = 0
     lock_owners: dict[int, str] = field(default_factory=dict)  # token -> brain
     revision: int = 0
@@ -103,15 +105,20 @@ class History:
         kind = change.WhichOneof("row")
         if kind == "task":
             self._note_task(change.task, change.verb == Change.REMOVED)
-        elif kind == "actual_lrp" and change.actual_lrp.cell_id:
-            self.claims[change.actual_lrp.instance_guid] = change.actual_lrp.cell_id
+        elif kind == "actual_lrp":
+            row = change.actual_lrp
+            self.instances[row.instance_guid] = row.process_guid, row.index
+            if row.cell_id:
+                self.claims[row.instance_guid] = row.cell_id
 
     def _note_task(self, task: Task, is_removed: bool) -> None:
         if is_removed:
-            return
-        if task.state == Task.RUNNING:
+            self.ended.pop(task.task_guid, None)
+        elif task.state == Task.RUNNING:
             self.grants[task.task_guid, task.attempt] = task.cell_id
         elif task.state == Task.COMPLETED:
+            if not task.failed:
+                self.ended_well[task.task_guid] = None
             first = self.ended.setdefault(task.task_guid, task)
             if first.exit_status != task.exit_status or first.failed != task.failed:
                 self.complain(f"the result of task {task.task_guid} has changed")

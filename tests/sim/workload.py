@@ -7,7 +7,6 @@ its way, may take effect at any time: it is one of the states that are possible.
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 
 #: A call that took this long may have been tried more than once.
 _ONE_TRY_S = 2.9
-LRPS = 2
+LRPS = 3
 INSTANCES_MAX = 4
-TASKS = 14
+TASKS = 20
 
 
 @dataclass
@@ -46,7 +45,7 @@ class DesiredProcess:
 class Workload:
     def __init__(self, ring: "Ring", client: ClusterClient) -> None:
         self._ring = ring
-        self._client = client
+        self.client = client
         self._chance: random.Random = ring.chance("workload")
         self.tasks: dict[str, DesiredTask] = {}
         self.processes: dict[str, DesiredProcess] = {}
@@ -61,7 +60,7 @@ class Workload:
     async def probe(self) -> float:
         """One write; how long it took."""
         began = self._now()
-        await self._desire_task("probe", _task("probe", "runs=0.1"))
+        await self._desire_task("probe", task_definition("probe", "runs=0.1"))
         return self._now() - began
 
     def check(self, state: StateView) -> None:
@@ -91,7 +90,7 @@ class Workload:
 
     async def _one_task(self, guid: str, until_s: float) -> None:
         chance = self._chance
-        definition = _task(
+        definition = task_definition(
             guid,
             f"runs={chance.choice((0.05, 0.5, 2.0, 6.0))}",
             f"status={chance.choice((0, 0, 0, 3))}",
@@ -131,7 +130,7 @@ class Workload:
         """Linearizable: what was acknowledged before is seen, on whichever member."""
         task = self.tasks[guid]
         try:
-            await self._client.call(
+            await self.client.call(
                 "diegod.v1.TaskService/Get", task_pb2.GetTaskRequest(task_guid=guid)
             )
         except DomainError as error:
@@ -179,7 +178,7 @@ class Workload:
         """The reply or the refusal; and whether nothing of it can still be on its way."""
         began = self._now()
         try:
-            reply = await self._client.call(f"diegod.v1.{service}Service/{verb}", request)
+            reply = await self.client.call(f"diegod.v1.{service}Service/{verb}", request)
         except DomainError as error:
             self.unknown += error.reason is Reason.UNKNOWN_OUTCOME
             is_certain = error.applied == "no" and self._now() - began < _ONE_TRY_S
@@ -191,10 +190,7 @@ class Workload:
         return self._ring.loop.time()
 
 
-Definer = Callable[[str], TaskDefinition]
-
-
-def _task(guid: str, *script: str) -> TaskDefinition:
+def task_definition(guid: str, *script: str) -> TaskDefinition:
     definition = TaskDefinition(task_guid=guid, rootfs="preloaded:busybox", memory_mb=64)
     definition.action.run.path = "/bin/program"
     definition.action.run.args.extend(script)

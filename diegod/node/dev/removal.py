@@ -12,6 +12,21 @@ from diegod.node.dev.cluster import sweep_cell
 from diegod.node.statuses import StartError
 
 
+_STOP_TIMEOUT_S = 60.0
+_LOOK_AGAIN_S = 0.1
+
+
+async def wait_stopped(directory: Path) -> None:
+    """Returns once no process holds the folder: its roles have ended, its containers are gone."""
+    async with asyncio.timeout(_STOP_TIMEOUT_S):
+        while True:
+            try:
+                folder.hold(directory).release()
+                return
+            except StartError:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+
 async def remove(name: str, directory: Path) -> None:
     """Raises StartError while the cluster runs, or where there is none."""
     if not directory.exists():

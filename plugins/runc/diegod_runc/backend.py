@@ -176,7 +176,7 @@ class RuncBackend:
         cgroup = self._names.container_cgroup(spec.handle)
         place = bundle.Place(root, self._network.namespace(slot), cgroup)
         config = bundle.config(spec, identity, place, ready.host)
-        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        (folder / "config.json").write_text(json.dumps(config))
 
     def _etc(self, spec: ContainerSpec, slot: int) -> dict[str, str]:
         return {

@@ -107,5 +107,5 @@ class Records:
             return
         file = bundle_of(directory) / _FILE
         aside = file.with_suffix(".new")
-        aside.write_text(json.dumps(asdict(record), indent=1))
+        aside.write_text(json.dumps(asdict(record)))
         aside.rename(file)

@@ -1,0 +1,58 @@
+"""Stories with a script, for what chance brings about too seldom."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from diegod.v1 import task_pb2
+from diegod.v1.record_pb2 import Task
+from tests.sim.workload import task_definition
+
+if TYPE_CHECKING:
+    from tests.sim.ring import Ring
+
+
+async def guid_used_again(ring: "Ring") -> float:
+    """A task is cancelled, deleted and desired anew before its cell has asked for the start.
+
+    There is one cell, so the new task is placed where the old one was. What the cell asks comes
+    late: for the attempt of the task that is no more.
+    """
+    cell = ring.cells[0]
+    for other in ring.cells[1:]:
+        other.may_live = False
+    ring.start()
+    if not await ring.until(lambda: cell.agent is not None and cell.agent.status().registered, 20):
+        ring.complain("the cell did not register")
+    definition = task_definition("again", "runs=0.1")
+    await _write(ring, "Desire", task_pb2.DesireTaskRequest(definition=definition))
+    await ring.until(lambda: bool(_attempt(ring)), 10)
+    first = _attempt(ring)
+    for member in ring.members:
+        ring.network.stall(cell.name, member.name)  # what it is told still reaches it
+    await asyncio.sleep(1.0)
+    await _write(ring, "Cancel", task_pb2.CancelTaskRequest(task_guid="again"))
+    await _write(ring, "Delete", task_pb2.DeleteTaskRequest(task_guid="again"))
+    await _write(ring, "Desire", task_pb2.DesireTaskRequest(definition=definition))
+    if not await ring.until(lambda: _attempt(ring) > first, 5):
+        ring.complain("the new task was not placed in time")
+    ring.network.heal()
+    if not await ring.until(lambda: "again" in ring.history.ended_well, 20):
+        ring.complain("the new task did not come to its end")
+    return 0.0
+
+
+def _attempt(ring: "Ring") -> int:
+    """The attempt under which the task is placed, by the member that leads; 0: it is not."""
+    for member in ring.members:
+        if member.leads:
+            state = member.state()
+            with state.transaction:
+                task = state.task("again") or Task()
+            return task.attempt if task.placed_cell_id else 0
+    return 0
+
+
+async def _write(ring: "Ring", verb: str, request: object) -> None:
+    """Done when it is acknowledged."""
+    client, process = ring.workload.client, ring.clients["alice"]
+    await process.spawn(client.call(f"diegod.v1.TaskService/{verb}", request, 10.0))
