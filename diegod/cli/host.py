@@ -1,15 +1,10 @@
-"""What a host must have for a role, and the command that cures its lack. Nothing is changed."""
+"""What these settings need of this host, for `diegod config check`. Nothing is changed."""
 
 import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from diegod.config.schema import CellSettings, Settings
-
-#: What a backend needs in PATH, and the Debian package that brings it.
-TOOLS = {
-    "runc": {"runc": "runc", "conmon": "conmon", "nft": "nftables", "busybox": "busybox-static"}
-}
 
 
 def lacking_for(settings: Settings) -> list[str]:
@@ -35,23 +30,23 @@ def _folder(path: Path) -> list[str]:
     return [f"{path} can't be written to: make it, and give it to the user of diegod"]
 
 
-def _cell(cell: CellSettings) -> list[str]:
-    found = [
-        f"{path} is missing: the rootfs preloaded:{name}"
-        for name, path in sorted(cell.images.preloaded.items())
-        if not Path(path).exists()
-    ]
-    if "runc" in cell.backends:
-        found += [f"{tool} is not in PATH: {cure}" for tool, cure in missing_tools("runc")]
-        if os.geteuid() != 0:
-            found.append("the backend runc needs root: run the cell as root")
-    return found
+def _cell(cell: CellSettings) -> Iterator[str]:
+    for name, path in sorted(cell.images.preloaded.items()):
+        if not Path(path).exists():
+            yield f"{path} is missing: the rootfs preloaded:{name}"
+    for name in cell.backends:
+        yield from _backend(name)
 
 
-def missing_tools(backend: str) -> list[tuple[str, str]]:
-    """What the backend needs and PATH doesn't have, with the command that installs it."""
-    return [
-        (tool, f"apt-get install --no-install-recommends --no-remove {package}")
-        for tool, package in TOOLS.get(backend, {}).items()
-        if shutil.which(tool) is None
-    ]
+def _backend(name: str) -> Iterator[str]:
+    """What the backend's own plugin finds."""
+    from diegod.node.roles import load_all_plugins
+
+    plugins = load_all_plugins()
+    if name not in plugins.backends:
+        yield plugins.why_not("backend", name)
+        return
+    ask = plugins.backends[name].problems
+    for finding in ask() if ask is not None else ():
+        if finding.hinders:
+            yield f"{name}: {finding.what}: {finding.cure}"

@@ -108,6 +108,16 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something about this host that a person should know: for `diegod doctor`."""
+
+    what: str
+    why: str  # what goes wrong because of it
+    cure: str  # a command, or what to do
+    hinders: bool = True  # False: worth knowing, and it works all the same
+
+
+@dataclass(frozen=True)
 class ExecResult:
     status: int
     output: bytes  # both streams, at most 64 KiB

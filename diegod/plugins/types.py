@@ -4,12 +4,12 @@ A record is cheap: the factory is called, and what it needs imported, only when 
 Does not belong here: how records are found and judged (`manager`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diegod.contracts.backend import Capabilities, ContainerBackend, Owner
+from diegod.contracts.backend import Capabilities, ContainerBackend, Finding, Owner
 from diegod.contracts.check import HealthCheck
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class BackendPlugin:
     settings_schema: Mapping[str, object] = field(default_factory=dict)  # JSON Schema
     platforms: tuple[str, ...] = ()  # values of sys.platform; none: every platform
     unavailable: str = ""  # why nobody can use it, on any platform: "not in this release"
+    problems: Callable[[], Sequence[Finding]] | None = None  # what this host lacks for it
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ from tests.cluster.waiting import is_alive, until, whole_lines
 THOUSAND = "".join(f"{number}\n" for number in range(1, 1001)).encode()
 IMAGE_SEED = 20_261_122
 LONG_LINE_BYTES = 1_000_000
+#: Goes on until it is asked to end. (The first process of a pid namespace hears no SIGTERM that it
+#: has no handler for.)
+GOES_ON = "trap 'exit 0' TERM; sleep 600 & wait"
+
+#: What has nothing to do with containers is looked at once.
+ONLY_EXEC = pytest.mark.parametrize("dev", ["exec"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +73,7 @@ def test_options_of_the_program_are_its_own(dev: Dev, dashes: list[str]) -> None
     assert (done.status, done.stdout, done.stderr) == (0, b"out\n", b"err\n")
 
 
+@ONLY_EXEC  # the first process of a pid namespace can't be killed from within
 def test_a_signal_is_128_and_its_number(dev: Dev) -> None:
     assert run_task(dev, "sh", "-c", "kill -KILL $$").status == 128 + signal.SIGKILL
 
@@ -124,6 +131,7 @@ def test_a_program_that_can_not_be_executed(dev: Dev) -> None:
     assert len(done.err.splitlines()) == 1
 
 
+@ONLY_EXEC
 def test_wrong_usage_is_not_the_programs_status(dev: Dev) -> None:
     done = run_task(dev, "--nonsense", "true")
     assert (done.status, done.stdout) == (125, b"")
@@ -131,18 +139,16 @@ def test_wrong_usage_is_not_the_programs_status(dev: Dev) -> None:
 
 
 def test_a_timeout_ends_the_program(dev: Dev) -> None:
-    witness = dev.terminal.home / "timeout.pid"
-    script = f"echo $$ > {witness}; exec sleep 600" if dev.backend == "exec" else "exec sleep 600"
-    done = run_task(dev, "--guid", "slow", "--timeout-s", "1", "sh", "-c", script)
-    assert (done.status, done.stdout) == (124, b"")
+    done = run_task(dev, "--guid", "slow", "--timeout-s", "1", "sh", "-c", f"echo $$; {GOES_ON}")
+    assert done.status == 124, done.shown
     assert done.err == "diegod: task slow timed out after 1 s\n"
     if dev.backend == "exec":
-        assert not is_alive(int(witness.read_text()))
+        assert not is_alive(int(done.stdout))
 
 
 def test_ctrl_c_cancels_the_task(dev: Dev) -> None:
     process = dev.terminal.start(
-        "task", "run", "--guid", "interrupted", "sh", "-c", "echo up; exec sleep 600"
+        "task", "run", "--guid", "interrupted", "sh", "-c", f"echo up; {GOES_ON}"
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"
@@ -155,6 +161,7 @@ def test_ctrl_c_cancels_the_task(dev: Dev) -> None:
     assert "cancel" in task["failure_reason"]
 
 
+@ONLY_EXEC
 def test_the_life_of_a_submitted_task(dev: Dev) -> None:
     file = dev.terminal.home / "tasks.yaml"
     file.write_text(f"{spec('life-a', 'echo a')}---\n{spec('life-b', 'echo b >&2; exit 4')}")
@@ -177,6 +184,7 @@ def test_the_life_of_a_submitted_task(dev: Dev) -> None:
     assert (gone.status, gone.out) == (3, "")
 
 
+@ONLY_EXEC
 def test_the_same_guid_with_another_definition_is_refused(dev: Dev) -> None:
     file = dev.terminal.home / "one.yaml"
     file.write_text(spec("taken", "true"))
@@ -187,6 +195,7 @@ def test_the_same_guid_with_another_definition_is_refused(dev: Dev) -> None:
     assert "taken" in refused.err
 
 
+@ONLY_EXEC
 def test_a_spec_is_what_show_prints(dev: Dev) -> None:
     fields = {"environment_variables": {"COUNTRY": "no", "VERSION": "1.10"}, "memory_mb": 32}
     file = dev.terminal.home / "full.yaml"
@@ -199,8 +208,8 @@ def test_a_spec_is_what_show_prints(dev: Dev) -> None:
 
 
 def test_cancel_stops_what_runs(dev: Dev) -> None:
-    guid = dev.run("task", "run", "--detach", "sh", "-c", "echo up; exec sleep 600").succeeded()
-    guid = guid.out.strip()
+    detached = dev.run("task", "run", "--detach", "sh", "-c", f"echo up; {GOES_ON}").succeeded()
+    guid = detached.out.strip()
     until("its first line", lambda: dev.run("task", "logs", guid).stdout == b"up\n")
     dev.run("task", "cancel", guid).succeeded()
     assert dev.run("task", "wait", guid).status == 1
@@ -217,15 +226,15 @@ def test_logs_are_followed_to_the_end(dev: Dev) -> None:
     assert dev.run("task", "logs", "--tail", "1", guid).stdout == b"last\n"
 
 
+@ONLY_EXEC
 def test_rm_at_the_end_leaves_no_record(dev: Dev) -> None:
     assert run_task(dev, "--rm", "--guid", "short-lived", "true").status == 0
     assert dev.run("task", "show", "short-lived").status == 3
 
 
-def test_each_task_starts_once(dev: Dev, image: Path) -> None:
+@ONLY_EXEC
+def test_each_task_starts_once(dev: Dev) -> None:
     """Its file has one line for each start, whatever the records say."""
-    if dev.backend != "exec":
-        pytest.skip("the demo looks at the starts of isolated programs")
     starts = dev.terminal.home / "starts"
     guids = [f"once-{number}" for number in range(10)]
     documents = [spec(guid, f"echo {guid} >> {starts}") for guid in guids]
@@ -234,6 +243,13 @@ def test_each_task_starts_once(dev: Dev, image: Path) -> None:
     assert sorted(whole_lines(starts)) == sorted(guids)
 
 
+@pytest.fixture(scope="module")
+def finished_task(dev: Dev) -> str:
+    assert run_task(dev, "--guid", "keys", "-e", "A=b", "true").status == 0
+    return "keys"
+
+
+@ONLY_EXEC
 @pytest.mark.parametrize(
     ("command", "file"),
     [
@@ -249,14 +265,15 @@ def test_each_task_starts_once(dev: Dev, image: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.usefixtures("finished_task")
 def test_json_has_the_keys_of_the_golden_file(dev: Dev, command: list[str], file: str) -> None:
-    run_task(dev, "--guid", "keys", "-e", "A=b", "true")
     done = dev.run(*command, "-o", "json").succeeded()
     assert done.records
     absent = set.intersection(*(golden.missing(record, file) for record in done.records))
     assert absent == set()
 
 
+@ONLY_EXEC
 def test_what_the_client_reads_is_what_was_written(dev: Dev) -> None:
     async def read() -> tuple[Task, list[tuple[int, bytes]]]:
         async with dev.client() as client:
@@ -270,6 +287,7 @@ def test_what_the_client_reads_is_what_was_written(dev: Dev) -> None:
     assert chunks == [(LogChunk.STDOUT, b"out\n"), (LogChunk.STDERR, b"err\n")]
 
 
+@ONLY_EXEC
 def test_a_reader_that_leaves_early_does_no_harm(dev: Dev) -> None:
     done = dev.terminal.shell("diegod task run seq 100000 | head -n 1")
     assert (done.stdout, "Traceback" in done.err) == (b"1\n", False)

@@ -6,7 +6,6 @@ until it is told to; that the process was there and is gone, /proc must show.
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -187,7 +186,7 @@ async def output(*argv: str | Path, stdin: bytes = b"") -> str:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=os.environ,
+        start_new_session=True,  # a Ctrl-C is the demo's to answer
     )
     told, _ = await process.communicate(stdin)
     text = told.decode(errors="replace")

@@ -93,6 +93,7 @@ async def _sweep(places: Places) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # not to be stopped halfway by a Ctrl-C
     )
     _, said = await process.communicate()
     if process.returncode != 0:

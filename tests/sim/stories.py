@@ -1,10 +1,17 @@
 """Stories with a script, for what chance brings about too seldom."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello, VoteRequest
+from diegod.raftbbs.raft.engine import Engine
+from diegod.raftbbs.store import identity as birth_record
+from diegod.raftbbs.store.identity import Birth
 from diegod.v1 import task_pb2
 from diegod.v1.record_pb2 import Task
+from diegod.world.ids import SeededIds
+from tests.sim.roles import MAP_SIZE, voter
 from tests.sim.workload import task_definition
 
 if TYPE_CHECKING:
@@ -56,3 +63,36 @@ async def _write(ring: "Ring", verb: str, request: object) -> None:
     """Done when it is acknowledged."""
     client, process = ring.workload.client, ring.clients["alice"]
     await process.spawn(client.call(f"diegod.v1.TaskService/{verb}", request, 10.0))
+
+
+def votes_of_one_term(folder: Path) -> list[str]:
+    """For whom a member votes in one term, when it is restarted between two who ask.
+
+    Not of the ring: pre-votes, which the asked member remembers no better, make it so unlikely
+    there that some hundred seeds never showed it.
+    """
+    voters = tuple(voter(name) for name in ("bbs-a", "bbs-b", "bbs-c"))
+    birth = Birth("cluster", "sim", "bbs-b", "store-b", voters)
+    birth_record.create(folder, birth, durable=False)
+    return [who for who in ("bbs-a", "bbs-c") if _votes_for(who, folder, birth)]
+
+
+def _votes_for(candidate: str, folder: Path, birth: Birth) -> bool:
+    """One life of the member: somebody asks for its vote in term 5, and then it is killed."""
+    environment, _ = birth_record.load(folder, durable=False, map_size=MAP_SIZE)
+    try:
+        engine = Engine(environment, birth, lambda *entry: None, SeededIds(candidate), 0.0)
+        engine.connected(candidate)
+        hello = RaftHello(
+            cluster_id=birth.cluster_id,
+            member_id=candidate,
+            store_id=f"store of {candidate}",
+            store_format=birth.store_format,
+        )
+        asking = VoteRequest(term=5, last_log_term=1, last_log_index=10)
+        inbox = [(candidate, RaftFrame(hello=hello)), (candidate, RaftFrame(vote_request=asking))]
+        result = engine.step(inbox, [], [], 0.1)
+        assert not result.refused, result.refused
+        return any(frame.WhichOneof("frame") == "vote_reply" for _, frame in result.outbox)
+    finally:
+        environment.close()

@@ -1,14 +1,10 @@
 """Which container backend a dev cluster uses when nobody says: real containers where possible."""
 
-import os
-import shutil
 import sys
 from dataclasses import dataclass
 
 from diegod.node.roles import load_all_plugins
 from diegod.node.statuses import WRONG_USAGE, StartError
-
-_RUNC_TOOLS = ("runc", "conmon", "nft", "busybox")
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,11 @@ def choose(wanted: str) -> Choice:
     lacking = _what_runc_lacks()
     if not lacking:
         return _named("runc")
-    return Choice("exec", f"exec: plain processes, NO isolation ({lacking}; see diegod doctor)")
+    return Choice(
+        "exec",
+        "exec: plain processes, NO isolation",
+        note=f"without containers: {lacking}. See diegod doctor; as root: sudo diegod dev",
+    )
 
 
 def _named(name: str) -> Choice:
@@ -39,14 +39,11 @@ def _named(name: str) -> Choice:
 
 
 def _what_runc_lacks() -> str:
-    """Why runc can't be used here; empty: nothing that shows from outside."""
-    if sys.platform != "linux":
-        return "not Linux"
-    if os.geteuid() != 0:
-        return "not root; runc needs it: sudo diegod dev"
-    missing = [tool for tool in _RUNC_TOOLS if shutil.which(tool) is None]
-    if missing:
-        return f"not found: {', '.join(missing)}"
-    if "runc" not in load_all_plugins().backends:
-        return "the package diegod-runc is not installed"
-    return ""
+    """Why runc can't be used here, as its own plugin says; empty: nothing that shows beforehand."""
+    plugins = load_all_plugins()
+    record = plugins.backends.get("runc")
+    if record is None or (record.platforms and sys.platform not in record.platforms):
+        return plugins.why_not("backend", "runc")
+    findings = record.problems() if record.problems is not None else ()
+    hindering = [finding.what for finding in findings if finding.hinders]
+    return "; ".join(hindering)

@@ -11,7 +11,6 @@ from diegod.node.dev import layout as layouts
 from diegod.node.dev.cluster import sweep_cell
 from diegod.node.statuses import StartError
 
-
 _STOP_TIMEOUT_S = 60.0
 _LOOK_AGAIN_S = 0.1
 

@@ -15,6 +15,7 @@ Facts that shape this module:
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -119,11 +120,9 @@ class ReadTransaction:
 class WriteTransaction(ReadTransaction):
     """All or nothing. As a context it commits, unless an exception leaves the block."""
 
-    def __init__(
-        self, transaction: "lmdb.Transaction[bytes]", before_commit: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, transaction: "lmdb.Transaction[bytes]", environment: "Environment") -> None:
         super().__init__(transaction)
-        self._before_commit = before_commit
+        self._environment = environment
         self._open = True
 
     def __exit__(
@@ -157,17 +156,22 @@ class WriteTransaction(ReadTransaction):
 
     def commit(self) -> None:
         """Make everything durable: one flush to disk, however much was written."""
-        if self._before_commit is not None:
-            self._before_commit()
-        self._open = False
+        if self._environment.before_commit is not None:
+            self._environment.before_commit()
+        self._end()
         try:
             self._transaction.commit()
         except lmdb.Error as error:
             raise _failed("commit", error) from error
 
     def abort(self) -> None:
-        self._open = False
+        self._end()
         super().abort()
+
+    def _end(self) -> None:
+        if self._open:
+            self._open = False
+            self._environment.writing_thread = None
 
 
 class Environment:
@@ -179,6 +183,8 @@ class Environment:
         self._tables: dict[str, Table] = {}
         self.before_commit: Callable[[], None] | None = None
         """Called before each commit. A simulation raises from it: a crash at the worst moment."""
+        self.writing_thread: int | None = None
+        """The thread that has the write transaction."""
 
     @classmethod
     def open(
@@ -215,8 +221,13 @@ class Environment:
         return cls(path, environment)
 
     def table(self, name: str) -> Table:
-        """The table of this name, made when it is missing. Not inside a write transaction."""
+        """The table of this name, made when it is missing.
+
+        Ask before the first transaction that uses it: a transaction knows only the tables that were
+        open when it began.
+        """
         if name not in self._tables:
+            self._refuse_to_wait_for_itself()
             try:
                 self._tables[name] = Table(name, self._environment.open_db(name.encode()))
             except lmdb.Error as error:
@@ -232,10 +243,13 @@ class Environment:
 
     def begin_write(self) -> WriteTransaction:
         """The one write transaction; waits while another thread has it."""
+        self._refuse_to_wait_for_itself()
         try:
-            return WriteTransaction(self._environment.begin(write=True), self.before_commit)
+            transaction = WriteTransaction(self._environment.begin(write=True), self)
         except lmdb.Error as error:
             raise _failed("begin to write", error) from error
+        self.writing_thread = threading.get_ident()
+        return transaction
 
     def copy(self, folder: Path) -> None:
         """A compact copy of what is committed now, into an empty folder."""
@@ -248,6 +262,11 @@ class Environment:
         """How much of the file LMDB has used, free pages among it."""
         pages = self._environment.info()["last_pgno"] + 1
         return pages * self._environment.stat()["psize"]
+
+    def _refuse_to_wait_for_itself(self) -> None:
+        """LMDB would wait for this thread's own transaction, for ever and without a word."""
+        if self.writing_thread == threading.get_ident():
+            raise RuntimeError("this thread has a write transaction that is not ended")
 
     def close(self) -> None:
         """Close the store. An open transaction is lost."""

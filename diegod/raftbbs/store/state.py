@@ -111,9 +111,7 @@ class StateWriter(StateView):
     def record(self, changes: Sequence[RowChange], provenance: Provenance) -> list[Change]:
         """Write the changes of one command under the revision of its provenance."""
         self.now = replace(self.now, revision=provenance.revision)
-        return [
-            self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)
-        ]
+        return [self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)]
 
     def close(self) -> None:
         self._compact()

@@ -1,9 +1,9 @@
 """Containers with runc, for diegod: the hook that offers this backend, and nothing else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from diegod.contracts.backend import ContainerBackend, Owner
+from diegod.contracts.backend import ContainerBackend, Finding, Owner
 from diegod.plugins import BackendPlugin, hookimpl
 
 
@@ -11,6 +11,12 @@ def _make(owner: Owner, state_dir: Path, settings: Mapping[str, object]) -> Cont
     from diegod_runc.backend import RuncBackend  # only now: a cell may use another backend
 
     return RuncBackend(owner, state_dir, settings)
+
+
+def _problems() -> Sequence[Finding]:
+    from diegod_runc.doctor import problems
+
+    return problems()
 
 
 @hookimpl
@@ -24,4 +30,5 @@ def diegod_backends() -> Iterator[BackendPlugin]:
         description="containers with runc: namespaces, cgroups, an address of their own",
         settings_schema=SCHEMA,
         platforms=("linux",),
+        problems=_problems,
     )

@@ -6,6 +6,7 @@ anything of it is made, and forgotten after everything is gone.
 
 import asyncio
 import json
+import os
 import shutil
 import signal as signals
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ from diegod_runc.record import Record, Records, bundle_of
 from diegod_runc.runc import Runc
 from diegod_runc.settings import Settings
 
-_TOOLS_AT_ONCE = 8  # more runc processes at a time only take one another's processor
+_TOOLS_AT_ONCE = 2 * (os.cpu_count() or 2)  # more only take one another's processor
 _NOT_YET_PAUSE_S = 0.02
 
 CAPABILITIES = Capabilities(

@@ -8,9 +8,10 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from diegod.contracts.backend import Finding
 
 from diegod_runc import host
 from diegod_runc.cgroups import Cgroups
@@ -24,16 +25,9 @@ _OURS = "diegod_"  # what our own tables' names begin with
 _BRIDGES = f"{BRIDGE_PREFIX}+"  # iptables' way to say "every interface that begins with"
 
 
-@dataclass(frozen=True)
-class Finding:
-    what: str
-    why: str  # what will go wrong
-    cure: str  # a command, or what to do
-
-
 def problems() -> list[Finding]:
     """Everything found, the worst first."""
-    found = [*_missing_tools(host.missing())]
+    found = [*_missing_tools(host.missing()), *_missing_busybox()]
     if os.geteuid() != 0:
         found.append(
             Finding("not root", "runc containers need it", "start the cell as root, or with sudo")
@@ -63,6 +57,19 @@ def _missing_tools(missing: Sequence[str]) -> list[Finding]:
     ]
 
 
+def _missing_busybox() -> list[Finding]:
+    if host.find("busybox") is not None:
+        return []
+    return [
+        Finding(
+            "busybox is not in PATH",
+            "preloaded:busybox is not offered, which examples and first tries use",
+            "apt-get install --no-install-recommends --no-remove busybox-static",
+            hinders=False,
+        )
+    ]
+
+
 def _forwarding(setting: str) -> list[Finding]:
     if setting != "0":
         return []
@@ -72,6 +79,7 @@ def _forwarding(setting: str) -> list[Finding]:
             "the cell switches it on while it has containers; whoever switches it off again"
             " (a sysctl file, a hardening tool) cuts them off",
             "echo net.ipv4.ip_forward=1 > /etc/sysctl.d/90-diegod.conf && sysctl --system",
+            hinders=False,
         )
     ]
 

@@ -70,9 +70,10 @@ def test_a_store_without_a_birth_record_is_refused(tmp_path: Path) -> None:
 def test_a_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
     create(tmp_path, BIRTH)
     environment = Environment.open(tmp_path)
+    meta = environment.table("meta")
+    record = json.dumps({"store_format": 2, "shape": "unknown"}).encode()
     with environment.begin_write() as transaction:
-        record = json.dumps({"store_format": 2, "shape": "unknown"}).encode()
-        transaction.put(environment.table("meta"), b"birth", envelope.wrap(record))
+        transaction.put(meta, b"birth", envelope.wrap(record))
     environment.close()
     with pytest.raises(StoreRefused, match="has format 2, this version reads format 1"):
         load(tmp_path)
