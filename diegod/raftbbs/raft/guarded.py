@@ -9,6 +9,8 @@ Engines of several members may live in one process (simulation), each with its o
 module globals that the library reads are set for the time of one call. One thread at a time.
 """
 
+import _socket
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +21,10 @@ from pysyncobj.transport import Transport
 
 from diegod.raftbbs.raft.api import Fatal, Role, Timing
 from diegod.raftbbs.raft.journal import Entry, Journal
+
+# Importing the library replaces this function of the whole process by one that only works on
+# Windows (pysyncobj/win_inet_pton.py, the last line): whoever prints an address then fails.
+socket.inet_ntop = _socket.inet_ntop
 
 SEND_BYTES_MAX = 4 << 20
 """The library closes a batch at this size, so its last entry may stand over. Larger than any entry,
