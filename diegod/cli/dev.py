@@ -56,7 +56,7 @@ def dev(
 
 def _in_foreground(options: Any) -> int:
     from diegod.node.dev import foreground
-    from diegod.node.statuses import StartError
+    from diegod.node.statuses import NOT_CURABLE, StartError
     from diegod.telemetry import logs
     from diegod.world import RandomIds, SystemClock
 
@@ -65,7 +65,8 @@ def _in_foreground(options: Any) -> int:
     try:
         return asyncio.run(foreground.run(options, SystemClock(), RandomIds(), _say))
     except StartError as error:
-        raise CliError(error.message, error.status) from None
+        status = FAILED if error.status == NOT_CURABLE else error.status  # no service manager here
+        raise CliError(error.message, status) from None
 
 
 def _in_background(options: Any) -> int:

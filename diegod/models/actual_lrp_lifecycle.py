@@ -13,12 +13,12 @@ TRANSITIONS: dict[tuple[State.ValueType, str], State.ValueType | None] = {
     (ActualLrp.UNCLAIMED, "place_instance"): ActualLrp.UNCLAIMED,
     (ActualLrp.UNCLAIMED, "refuse_instance"): ActualLrp.UNCLAIMED,
     (ActualLrp.UNCLAIMED, "withdraw_instance"): ActualLrp.UNCLAIMED,
-    (ActualLrp.UNCLAIMED, "reject_instance"): ActualLrp.UNCLAIMED,
+    (ActualLrp.UNCLAIMED, "reject_instance"): ActualLrp.CRASHED,  # it counts as a crash
     (ActualLrp.UNCLAIMED, "claim_instance"): ActualLrp.CLAIMED,
     (ActualLrp.UNCLAIMED, "retire_instance"): None,
     (ActualLrp.CLAIMED, "start_instance"): ActualLrp.RUNNING,
     (ActualLrp.CLAIMED, "crash_instance"): ActualLrp.CRASHED,
-    (ActualLrp.CLAIMED, "reject_instance"): ActualLrp.UNCLAIMED,
+    (ActualLrp.CLAIMED, "reject_instance"): ActualLrp.CRASHED,
     (ActualLrp.CLAIMED, "remove_instance"): None,
     (ActualLrp.CLAIMED, "retire_instance"): ActualLrp.CLAIMED,  # marked `stopping`
     (ActualLrp.CLAIMED, "suspect_instance"): ActualLrp.CLAIMED,

@@ -3,15 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
-from diegod.node.ports import busy
+from diegod.node.ports import unusable
 from diegod.node.statuses import FATAL, NOT_CURABLE, StartError
 from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import ThreadDriver
@@ -49,20 +50,30 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
     who = identity.load(settings, Role.BBS, clock)
     held = folder.hold(Path(settings.node.data_dir))
     try:
-        environment, birth = _open_store(held.path / STORE_FOLDER, settings.node.id)
+        environment, birth = _open_store(held.path / STORE_FOLDER, settings)
         try:
             await _serve(settings, clock, ids, ready, who, environment, birth)
+        except StoreFailed as error:  # a full disk, say: it may be over at the next start
+            raise StartError(f"{error} (in {environment.path}). Make room, or mend it.") from None
         finally:
             environment.close()
     finally:
         held.release()
 
 
-def _open_store(path: Path, member_id: str) -> tuple[Environment, Birth]:
+def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     try:
-        return birth_record.load(path, member_id=member_id)
+        environment, birth = birth_record.load(path, member_id=settings.node.id)
     except (StoreRefused, StoreFailed) as error:
         raise StartError(str(error), NOT_CURABLE) from None
+    if birth.cluster_name != settings.cluster.name:
+        environment.close()
+        raise StartError(
+            f'the store in {path} belongs to the cluster "{birth.cluster_name}", not to '
+            f'"{settings.cluster.name}". Give this member a folder of its own.',
+            NOT_CURABLE,
+        )
+    return environment, birth
 
 
 async def _serve(
@@ -99,7 +110,7 @@ async def _serve(
         await _listen(api, settings.node.bind, settings.bbs.port)
         ready()
         _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
-        await asyncio.gather(driver.run(member), links.run(), end_silent_watches(member, clock))
+        await _until_one_ends(driver.run(member), links.run(), end_silent_watches(member, clock))
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
@@ -121,6 +132,20 @@ def handlers(
     }
 
 
+async def _until_one_ends(*loops: Coroutine[Any, Any, None]) -> None:
+    """None of them goes on without the others, and the store is closed under none of them."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
+
+
 async def end_silent_watches(member: Member, clock: Clock) -> None:
     """A member that hears no leader can't say that nothing has happened."""
     heard_at = clock.monotonic()
@@ -136,7 +161,7 @@ async def _listen(server: Server, host: str, port: int) -> None:
     try:
         await server.start(host, port)
     except PortInUse:
-        raise busy(port) from None
+        raise unusable(host, port) from None
 
 
 def _end_process(error: BaseException) -> None:

@@ -8,7 +8,7 @@ import structlog
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError
 from diegod.node import identity
-from diegod.node.ports import busy
+from diegod.node.ports import unusable
 from diegod.node.roles import load_all_plugins
 from diegod.node.statuses import WRONG_USAGE, StartError
 from diegod.plugins.manager import Plugins
@@ -42,7 +42,7 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
         try:
             await server.start(settings.node.bind, settings.brain.port)
         except PortInUse:
-            raise busy(settings.brain.port) from None
+            raise unusable(settings.node.bind, settings.brain.port) from None
         ready()
         _log.info("brain.started", port=settings.brain.port)
         await _run_until_cancelled(brain)

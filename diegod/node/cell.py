@@ -16,7 +16,7 @@ from diegod.cellruntime.service import LogService
 from diegod.config.schema import Settings
 from diegod.contracts.backend import BackendError, ContainerBackend, Owner
 from diegod.node import folder, identity
-from diegod.node.ports import busy
+from diegod.node.ports import unusable
 from diegod.node.roles import load_all_plugins
 from diegod.node.statuses import NOT_CURABLE, StartError
 from diegod.rpc.client import ClusterClient
@@ -81,9 +81,8 @@ async def _serve(
         try:
             await server.start(settings.node.bind, settings.cell.port)
         except PortInUse:
-            raise busy(settings.cell.port) from None
-        _log.info("cell.started", port=settings.cell.port, backend=settings.cell.backends[0])
-        announcing = asyncio.create_task(_announce(agent, ready))
+            raise unusable(settings.node.bind, settings.cell.port) from None
+        announcing = asyncio.create_task(_announce(agent, settings, ready))
         try:
             await agent.run()
         finally:
@@ -93,10 +92,11 @@ async def _serve(
         await dialer.close()
 
 
-async def _announce(agent: Agent, ready: Callable[[], None]) -> None:
+async def _announce(agent: Agent, settings: Settings, ready: Callable[[], None]) -> None:
     """Ready is a cell that the BBS knows: its trial container has passed by then."""
     await agent.registered()
     ready()
+    _log.info("cell.started", port=settings.cell.port, backend=settings.cell.backends[0])
 
 
 def owner_of(settings: Settings, ids: Ids) -> Owner:

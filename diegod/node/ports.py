@@ -1,5 +1,6 @@
 """Ports of this host: who has one, and which are free."""
 
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -10,8 +11,31 @@ from diegod.node.statuses import StartError
 _LISTEN = "0A"
 
 
-def busy(port: int) -> StartError:
-    """The refusal to start on a port that somebody else has, with who it is where that shows."""
+def unusable(host: str, port: int) -> StartError:
+    """Why nobody can listen there: gRPC, which was refused, does not tell."""
+    error = _bind_error(host, port)
+    if error is None or error.errno == errno.EADDRINUSE:
+        return _busy(port)
+    if error.errno == errno.EADDRNOTAVAIL:
+        return StartError(f"this machine has no address {host}. Correct bind in [node].")
+    return StartError(f"can't listen on {host}:{port} ({error.strerror}). Choose another port.")
+
+
+def _bind_error(host: str, port: int) -> OSError | None:
+    """What the system says, asked by itself."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
+def _busy(port: int) -> StartError:
+    """Somebody else has the port; who it is, where that shows."""
     holder = _holder(port)
     by = f" by pid {holder[0]} ({holder[1]})" if holder else ""
     return StartError(f"port {port} is in use{by}. Stop that process, or choose another port.")

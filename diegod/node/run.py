@@ -99,9 +99,7 @@ async def _run_children(
     if config is None:
         raise StartError("several roles need a file: --config FILE.", WRONG_USAGE)
     with tempfile.TemporaryDirectory(prefix="diegod-") as run_dir:
-        supervisor = Supervisor(
-            [Child(role, config, role, Path("/dev/stderr"), Path(run_dir)) for role in roles]
-        )
+        supervisor = Supervisor([Child(role, config, role, None, Path(run_dir)) for role in roles])
         supervisor.start()
         announcing = asyncio.create_task(_announce(supervisor))
         ending = asyncio.create_task(supervisor.wait_ended())
@@ -116,4 +114,5 @@ async def _run_children(
 
 async def _announce(supervisor: Supervisor) -> None:
     await supervisor.wait_ready()
-    notify.tell_ready()
+    if not supervisor.ended_for_good():
+        notify.tell_ready()

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Child:
     name: str
     config: Path
     role: str
-    log: Path
+    log: Path | None  # None: where our own messages go
     run_dir: Path
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -149,18 +150,12 @@ class Supervisor:
             notify.VARIABLE: str(socket.path),
             parent.VARIABLE: str(os.getpid()),
         }
-        with child.log.open("ab") as log:
-            child.process = await asyncio.create_subprocess_exec(
-                *child.argv,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C is the supervisor's to answer
-            )
-        self.on_change()
         waiting = asyncio.create_task(self._announce(child, socket))
         try:
+            child.process = await _spawned(child, environment)
+            if child.held:  # killed or stopped while it was being born
+                child.process.kill()
+            self.on_change()
             return await child.process.wait()
         finally:
             waiting.cancel()
@@ -171,3 +166,17 @@ class Supervisor:
         await socket.wait()
         child.ready.set()
         self.on_change()
+
+
+async def _spawned(child: Child, environment: dict[str, str]) -> asyncio.subprocess.Process:
+    with ExitStack() as stack:
+        # Not by the name /dev/stderr: where that is a socket, as under systemd, it can't be opened.
+        log = stack.enter_context(child.log.open("ab")) if child.log else sys.stderr.fileno()
+        return await asyncio.create_subprocess_exec(
+            *child.argv,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # a Ctrl-C is the supervisor's to answer
+        )

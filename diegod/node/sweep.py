@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from diegod.config.load import load_settings
+from diegod.config.load import ConfigError, load_settings
 from diegod.contracts.backend import BackendError
 from diegod.node import folder
 from diegod.node.cell import make_backend, owner_of
@@ -42,7 +42,7 @@ def main() -> int:
         return WRONG_USAGE
     try:
         asyncio.run(sweep(Path(sys.argv[1])))
-    except (BackendError, StartError) as error:
+    except (BackendError, ConfigError, StartError) as error:
         print(f"diegod: {error}", file=sys.stderr)
         return FAILED
     return DONE

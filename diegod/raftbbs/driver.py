@@ -61,14 +61,14 @@ class ThreadDriver:
         self._woken = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._results: Callable[[TickResult], None] = lambda result: None
+        self._deliver: Callable[[TickResult], None] = lambda result: None
 
     def wake(self) -> None:
         self._woken.set()
 
     async def run(self, member: Member) -> None:
         """Hand over what has come in whenever the thread is free; it ticks by itself in between."""
-        self._results = member.deliver
+        self._deliver = member.deliver
         thread = threading.Thread(target=self._tick_for_ever, name="tick", daemon=True)
         thread.start()
         try:
@@ -80,7 +80,8 @@ class ThreadDriver:
                 self._hand_over(member.take())
         finally:
             self._stop()
-            await asyncio.to_thread(thread.join, 5.0)
+            # However long the last tick takes: nobody may close the store under it.
+            await asyncio.to_thread(thread.join)
 
     def _hand_over(self, inbox: Inbox) -> None:
         with self._condition:
@@ -99,10 +100,17 @@ class ThreadDriver:
                 result = self._ticking.tick(
                     inbox or Inbox(), self._clock.monotonic(), self._clock.wall()
                 )
-                self._loop.call_soon_threadsafe(self._results, result)
+                self._loop.call_soon_threadsafe(self._bring_back, result)
                 if inbox is not None:
                     self._loop.call_soon_threadsafe(self._idle.set)
         except BaseException as error:
+            self._on_failure(error)
+
+    def _bring_back(self, result: TickResult) -> None:
+        """On the event loop. Half a delivery would be answers and changes lost for ever."""
+        try:
+            self._deliver(result)
+        except Exception as error:
             self._on_failure(error)
 
     def _next_inbox(self) -> Inbox | None:

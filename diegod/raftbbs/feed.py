@@ -15,6 +15,10 @@ from diegod.v1.record_pb2 import Change
 KINDS = ("task", "desired_lrp", "actual_lrp", "cell", "domain", "lock")
 _QUEUED_ENTRIES_MAX = 10_000
 
+#: What a key of an interest is of ("cell" or "guid"), and the key.
+_Channel = tuple[str, str]
+_EVERYTHING: _Channel = ("", "")
+
 
 @dataclass(frozen=True)
 class Interest:
@@ -76,9 +80,7 @@ class Feed:
     def __init__(self) -> None:
         self.revision = 0
         self._watchers: dict[Watcher, None] = {}
-        self._by_cell: dict[str, dict[Watcher, None]] = {}
-        self._by_guid: dict[str, dict[Watcher, None]] = {}
-        self._others: dict[Watcher, None] = {}
+        self._channels: dict[_Channel, dict[Watcher, None]] = {}
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -86,12 +88,16 @@ class Feed:
     def subscribe(self, interest: Interest) -> Watcher:
         watcher = Watcher(interest)
         self._watchers[watcher] = None
-        self._channel(interest)[watcher] = None
+        self._channels.setdefault(_channel_of(interest), {})[watcher] = None
         return watcher
 
     def unsubscribe(self, watcher: Watcher) -> None:
         self._watchers.pop(watcher, None)
-        self._channel(watcher.interest).pop(watcher, None)
+        name = _channel_of(watcher.interest)
+        channel = self._channels.get(name, {})
+        channel.pop(watcher, None)
+        if not channel:
+            self._channels.pop(name, None)  # a guid is watched for a while, then never again
 
     def publish(self, revision: int, changes: Sequence[Change]) -> None:
         """Tell everybody concerned; called once an entry, after its transaction is on disk."""
@@ -115,23 +121,22 @@ class Feed:
         else:
             watcher.entries.put_nowait(entry)
 
-    def _channel(self, interest: Interest) -> dict[Watcher, None]:
-        if interest.cell_id:
-            return self._by_cell.setdefault(interest.cell_id, {})
-        if interest.guid:
-            return self._by_guid.setdefault(interest.guid, {})
-        return self._others
-
     def _concerned(self, change: Change) -> Iterator[Watcher]:
         row = getattr(change, change.WhichOneof("row") or "task")
-        channels = [self._others]
-        channels += [self._by_guid.get(guid, {}) for guid in _guids(row)]
-        cells = dict.fromkeys((*cells_of(row), change.left_cell_id))
-        channels += [self._by_cell.get(cell_id, {}) for cell_id in cells]
-        for channel in channels:
-            for watcher in channel:
+        names = [_EVERYTHING]
+        names += [("guid", guid) for guid in _guids(row)]
+        names += [("cell", cell_id) for cell_id in (*cells_of(row), change.left_cell_id)]
+        for name in dict.fromkeys(names):
+            for watcher in self._channels.get(name, {}):
                 if watcher.interest.matches(change):
                     yield watcher
+
+
+def _channel_of(interest: Interest) -> _Channel:
+    """The one channel that carries everything this interest could match."""
+    if interest.cell_id:
+        return "cell", interest.cell_id
+    return ("guid", interest.guid) if interest.guid else _EVERYTHING
 
 
 def cells_of(row: object) -> tuple[str, ...]:

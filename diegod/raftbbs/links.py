@@ -51,8 +51,9 @@ class Links:
 
     def send(self, peer: str, frame: RaftFrame) -> None:
         """To whom there is no connection, nothing is sent: Raft repeats what matters."""
-        if peer in self._wires:
-            self._wires[peer].put(frame)
+        wire = self._wires.get(peer)
+        if wire is not None and not wire.put(frame):
+            self._ended(wire)
 
     def up(self, peer: str) -> bool:
         return peer in self._wires
@@ -61,7 +62,7 @@ class Links:
         """The log would not take a frame of this peer: its connection ends, and may begin anew."""
         _log.error("link.refused", peer=peer, why=reason)
         if peer in self._wires:
-            self._wires[peer].close()
+            self._ended(self._wires[peer])
 
     async def exchange(
         self, requests: AsyncIterator[RaftFrame], caller: Principal
@@ -141,15 +142,17 @@ class _Wire:
         self._bytes = 0
         self._filled = asyncio.Event()
 
-    def put(self, frame: RaftFrame) -> None:
+    def put(self, frame: RaftFrame) -> bool:
+        """False: the peer does not read, and the connection is to end."""
         self._frames.append(frame)
         self._bytes += frame.ByteSize()
-        if self._bytes > _QUEUE_BYTES_MAX:
-            self.close()
         self._filled.set()
+        return self._bytes <= _QUEUE_BYTES_MAX
 
     def close(self) -> None:
+        """What was not sent yet is lost; who waits in `frames` may do so until the peer reads."""
         self.closed = True
+        self._frames.clear()
         self._filled.set()
 
     async def frames(self) -> AsyncIterator[RaftFrame]:

@@ -22,6 +22,8 @@ from diegod.raftbbs.ticking import Inbox, LinkChange, Renewal, Submission, TickR
 
 T = TypeVar("T")
 
+#: More writes than this don't wait on one member: a caller may come again, memory may not.
+_WAITING_MAX = 10_000
 #: A member that has not heard a leader for this long ends its watches.
 SILENCE_S = 2.0
 
@@ -66,6 +68,10 @@ class Member:
         applied; or UNKNOWN_OUTCOME."""
         if not self.leadership.leads:
             raise self.not_leader()
+        if len(self._submitted) >= _WAITING_MAX:
+            raise DomainError(
+                Reason.RESOURCE_EXHAUSTED, f"{_WAITING_MAX} writes are waiting already: try later"
+            )
         number = self._next()
         self._inbox.submissions.append(Submission(number, commands))
         try:
@@ -86,7 +92,10 @@ class Member:
             raise self.not_leader()
         number = self._next()
         self._inbox.renewals.append(Renewal(number, key, sequence))
-        return await self._answer(self._renewing, number)
+        try:
+            return await self._answer(self._renewing, number)
+        except DomainError as error:
+            raise self._directed(error) from None
 
     def received(self, peer: str, frame: RaftFrame) -> None:
         self._inbox.frames.append((peer, frame))

@@ -3,6 +3,7 @@
 Every command of the entry is decided by the core on what the commands before it left, recorded in
 the transaction of the tick, and answered by an outcome. A mistake in a rule is that command's
 answer and writes nothing; it is the same on every member, since a rule sees nothing but the state.
+A row that can't be read is damage of this member's store alone, and ends it.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from diegod.models.errors import Reason
 from diegod.raftbbs import core
 from diegod.raftbbs.core.decision import Changed, Decision, Refused, Row
 from diegod.raftbbs.core.view import Context
+from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import StoreFailed, WriteTransaction
 from diegod.raftbbs.store.state import StateWriter
 from diegod.raftbbs.store.tables import Tables
@@ -77,8 +79,8 @@ class Replica:
 def _decided(state: StateWriter, command: Command, context: Context) -> Decision:
     try:
         return core.apply(state, command, context)
-    except (StoreFailed, MemoryError):
-        raise  # the environment's failure, not the command's: this member must stop
+    except (StoreFailed, EnvelopeError, DecodeError, MemoryError):
+        raise  # this member's failure, not the command's: the others go on without it
     except Exception as error:
         return Refused(Reason.INVALID_REQUEST, f"the command can't be applied: {error!r}")
 

@@ -17,6 +17,10 @@ from diegod.world import Clock, Ids
 
 #: Refusals that another member, or the same one a moment later, may answer otherwise.
 _TRY_ELSEWHERE = (Reason.NOT_LEADER, Reason.UNAVAILABLE)
+#: Whoever answers so may be gone, or cut off from the others: the next call goes elsewhere.
+_UNANSWERED = (*_TRY_ELSEWHERE, Reason.UNKNOWN_OUTCOME)
+#: What no earlier try of the same request can have been the cause of.
+_SAME_EACH_TIME = (Reason.INVALID_REQUEST, Reason.PERMISSION_DENIED, Reason.UNAUTHENTICATED)
 #: How long one member may take over a call that another could answer as well.
 _TRY_S = 3.0
 _PAUSE_S = 0.05
@@ -62,11 +66,11 @@ class ClusterClient:
                 return await self._dialer.call(address, row, request, max(try_s, 0.001))
             except DomainError as error:
                 uncertain |= error.reason is Reason.UNKNOWN_OUTCOME
-                if not self._worth_repeating(row, error):
-                    raise
-                self._learn(address, error)
-                if self._clock.monotonic() + pause_s >= deadline:
-                    raise _out_of_time(error, uncertain) from None
+                if error.reason in _UNANSWERED:
+                    self._learn(address, error)
+                in_time = self._clock.monotonic() + pause_s < deadline
+                if not (in_time and self._worth_repeating(row, error)):
+                    raise _judged(row, error, uncertain) from None
             await asyncio.sleep(self._ids.uniform(0.5, 1.0) * pause_s)
             pause_s = min(2 * pause_s, _PAUSE_S_MAX)
 
@@ -121,7 +125,7 @@ class ClusterClient:
                     raise
                 self._learn(address, error)
             else:
-                self._leave(address)
+                self.leave(address)
             await asyncio.sleep(_PAUSE_S)
 
     async def _audible(self, replies: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -148,9 +152,10 @@ class ClusterClient:
         if error.reason is Reason.NOT_LEADER and error.leader_address:
             self._leader = error.leader_address
         else:
-            self._leave(address)
+            self.leave(address)
 
-    def _leave(self, address: str) -> None:
+    def leave(self, address: str) -> None:
+        """Somebody waited for this member in vain: ask another one first."""
         if address == self._leader:
             self._leader = ""
         if address == self._reader:
@@ -182,8 +187,9 @@ async def _whole_beginning(
                 yield each
 
 
-def _out_of_time(error: DomainError, uncertain: bool) -> DomainError:
-    """A write that was tried several times is as unknown as its least known try."""
-    if uncertain and error.reason is not Reason.UNKNOWN_OUTCOME:
+def _judged(row: Method, error: DomainError, uncertain: bool) -> DomainError:
+    """A write that was tried several times is as unknown as its least known try: that a task is
+    not there may be what the first try to delete it has done."""
+    if uncertain and row.leader_only and error.reason not in _SAME_EACH_TIME:
         return DomainError(Reason.UNKNOWN_OUTCOME, error.message)
     return error

@@ -15,7 +15,10 @@ from diegod.models.errors import DomainError, Problem, Reason
 
 DETAILS_KEY = "grpc-status-details-bin"
 ERROR_DOMAIN = "diegod"
-_DETAILS_BYTES_MAX = 4096  # of the 8 KiB that HTTP/2 headers may have
+#: HTTP/2 headers may have 8 KiB, details grow by a third in them, and text by up to three times.
+_DETAILS_BYTES_MAX = 4096
+_TEXT_BYTES_MAX = 768
+_MESSAGE_BYTES_MAX = 2048
 
 _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -36,9 +39,10 @@ _NOT_CARRIED_OUT = (
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.INVALID_ARGUMENT,
 )
+#: How gRPC says that a request, not a reply, was larger than allowed.
+_REQUEST_TOO_LARGE = ("SERVER: Received message larger", "CLIENT: Sent message larger")
 
 
 def code_of(error: DomainError) -> grpc.StatusCode:
@@ -48,7 +52,8 @@ def code_of(error: DomainError) -> grpc.StatusCode:
 
 def details_of(error: DomainError) -> tuple[tuple[str, bytes]]:
     """The trailing metadata of a refusal. Problems are left out where they would not fit."""
-    status = Status(code=code_of(error).value[0], message=error.message[:2048])
+    message = _cut(error.message, _MESSAGE_BYTES_MAX)
+    status = Status(code=code_of(error).value[0], message=message)
     info = ErrorInfo(reason=error.reason.value, domain=ERROR_DOMAIN)
     info.metadata["applied"] = error.applied
     if error.leader_address:
@@ -63,6 +68,11 @@ def details_of(error: DomainError) -> tuple[tuple[str, bytes]]:
     if violations.field_violations:
         _pack(status, violations)
     return ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def text_of(error: DomainError) -> str:
+    """What a client sees that does not read details."""
+    return _cut(error.message, _TEXT_BYTES_MAX)
 
 
 def error_of(call: grpc.aio.AioRpcError, address: str) -> DomainError:
@@ -109,11 +119,15 @@ def _without_details(call: grpc.aio.AioRpcError, address: str) -> DomainError:
     code, text = call.code(), call.details() or ""
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DomainError(Reason.UNKNOWN_OUTCOME, f"{address} did not answer in time")
-    if code in _NOT_CARRIED_OUT:
+    if code in _NOT_CARRIED_OUT or text.startswith(_REQUEST_TOO_LARGE):
         return DomainError(Reason.PERMISSION_DENIED, f"{address}: {text}")
     if code is grpc.StatusCode.UNAVAILABLE and _never_connected(text):
         return DomainError(Reason.UNAVAILABLE, f"no answer from {address} ({_shortened(text)})")
     return DomainError(Reason.UNKNOWN_OUTCOME, f"lost {address} in the middle of a call ({text})")
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _never_connected(text: str) -> bool:

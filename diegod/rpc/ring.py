@@ -49,6 +49,8 @@ class _Renewals:
         self._requests: asyncio.Queue[RenewRequest] = asyncio.Queue()
         self._waiting: dict[int, asyncio.Future[RenewReply]] = {}
         self._nonce = 0
+        self._client = client
+        self._address = client.leader_address
         self._reader = asyncio.create_task(self._read(client))
 
     @property
@@ -66,6 +68,7 @@ class _Renewals:
         try:
             return await asyncio.wait_for(answer, _RENEW_TIMEOUT_S)
         except TimeoutError:
+            self._client.leave(self._address)  # a lease can't wait until the connection is given up
             await self.close()
             raise DomainError(Reason.UNAVAILABLE, "the lease was not renewed in time") from None
         finally:

@@ -15,7 +15,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from diegod.models.errors import DomainError, Reason
-from diegod.rpc.errors import code_of, details_of
+from diegod.rpc.errors import code_of, details_of, text_of
 from diegod.rpc.handlers import Handler, Handlers
 from diegod.rpc.methods import BULK_BYTES_MAX, Method
 from diegod.security.errors import SecurityError
@@ -161,4 +161,4 @@ def _admitted(served: Served, request: Any, context: _Context) -> Principal:
 
 async def _refuse(context: _Context, method: Method, error: DomainError) -> None:
     _log.debug("rpc.refused", method=method.name, reason=error.reason.value, why=error.message)
-    await context.abort(code_of(error), error.message[:2048], details_of(error))
+    await context.abort(code_of(error), text_of(error), details_of(error))

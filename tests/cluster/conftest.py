@@ -1,4 +1,4 @@
-"""Fixtures of the cluster tests. Each module has one cluster a backend, unless it is about starting."""
+"""Fixtures of the cluster tests: one cluster a module and backend, but where starting is tested."""
 
 from collections.abc import Iterator
 from pathlib import Path

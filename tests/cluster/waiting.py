@@ -1,4 +1,4 @@
-"""Waiting for something of the world outside: never longer than it may take, never a fixed sleep."""
+"""Waiting for something of the world outside: no longer than it may take, never a fixed sleep."""
 
 import os
 import time

@@ -68,7 +68,7 @@ class DemoCluster:
                     await self._still_starting()
         except TimeoutError:
             raise NotSeen(f"the cluster was not ready within {_READY_S:g} s") from None
-        self._learn_short_ids()
+        self.learn_short_ids()
 
     @property
     def pid(self) -> int:
@@ -135,9 +135,11 @@ class DemoCluster:
 
     # --- containers ---
 
-    def _learn_short_ids(self) -> None:
-        for file in self.layout.run_dir.glob("*/owner.json"):
+    def learn_short_ids(self) -> bool:
+        """Look for the cells' ids while the cells are there; whether any is known."""
+        for file in self._places.cluster.glob("run/*/owner.json"):
             self.short_ids[json.loads(file.read_text())["cell_id"]] = file.parent.name
+        return bool(self.short_ids)
 
     async def containers(self, *cells: str) -> dict[str, Container]:
         """Handle -> container, of all cells or of these: those that `runc list` says run."""
@@ -150,8 +152,7 @@ class DemoCluster:
         return [
             Container(str(one["id"]), cell, Process(one["pid"], when))
             for one in json.loads(told) or []
-            if one["status"] == "running"
-            and (when := processes.started(one["pid"])) is not None
+            if one["status"] == "running" and (when := processes.started(one["pid"])) is not None
         ]
 
     # --- the end ---

@@ -18,6 +18,7 @@ from tests.demo.report import NotSeen
 
 _ANSWER_S = 5.0
 _OWN_NAMESPACES = ("pid", "mnt", "net", "ipc", "uts")
+_OK = re.compile(r"HTTP/1\.[01] 200 ")
 _PAGE = re.compile(r"<h1>(?P<says>.*/(?P<index>\d+) on (?P<cell>[\w-]+), pid (?P<pid>\d+))</h1>")
 #: A complete line of standard output in the log format of conmon.
 _LOG_LINE = re.compile(r"^\S+ stdout F (.*)$", re.MULTILINE)
@@ -43,7 +44,7 @@ async def ask(port: int) -> Answer:
         finally:
             writer.close()
     page = _PAGE.search(told)
-    if not told.startswith("HTTP/1.0 200 ") or page is None:
+    if _OK.match(told) is None or page is None:
         first = told.partition("\r\n")[0]
         raise ConnectionError(f"not the page of an instance: {first or 'nothing'}")
     return Answer(page["says"], int(page["index"]), page["cell"], int(page["pid"]))
@@ -72,9 +73,7 @@ async def containers_of(cluster: DemoCluster, rows: Sequence[ActualLrp]) -> list
     return [_container(cluster, row, running) for row in rows]
 
 
-def _container(
-    cluster: DemoCluster, row: ActualLrp, running: dict[str, Container]
-) -> Container:
+def _container(cluster: DemoCluster, row: ActualLrp, running: dict[str, Container]) -> Container:
     handle = f"l-{row.instance_guid}"
     found = running.get(handle)
     if found is None or found.cell != row.cell_id:

@@ -73,7 +73,7 @@ class Instances:
                         raise NotSeen(self._lost)
                     await self._changed.wait()
         except TimeoutError:
-            raise NotSeen(f"{what} (waited {timeout_s:g} s; {self})") from None
+            raise NotSeen(f"{what} (waited {timeout_s:.1f} s; {self})") from None
 
     def __str__(self) -> str:
         rows = sorted(self._rows.values(), key=lambda row: (row.index, row.instance_guid))

@@ -43,6 +43,11 @@ class Places:
         return self.folder / "strangers"
 
     @property
+    def failed_logs(self) -> Path:
+        """What the parts of a cluster had logged when a step failed."""
+        return self.folder / "failed"
+
+    @property
     def are_too_deep(self) -> bool:
         """Whether the clone's path is too long for the names of sockets."""
         return len(str(self.cluster)) + _SOCKET_ROOM > _SOCKET_PATH_MAX

@@ -74,9 +74,7 @@ class Report:
         step.failure = why
         self._line(step.name, why, None, ("✗", _RED))
 
-    def _line(
-        self, name: str, text: str, seconds: float | None, mark: tuple[str, str]
-    ) -> None:
+    def _line(self, name: str, text: str, seconds: float | None, mark: tuple[str, str]) -> None:
         name = f"{name:<{_NAME_WIDTH}}"
         if not name.strip():
             text = f"  {text}"

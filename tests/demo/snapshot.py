@@ -1,15 +1,14 @@
 """The state of this host, as far as diegod can change it: taken before, compared afterwards.
 
 While no other diegod is at work here, whatever has come under a name of diegod's is judged. While
-there is one (a developer's cluster, a test run), what has come may be its: then only what carries the
-ids or the folder of the demo's own cluster is.
+there is one (a developer's cluster, a test run), what has come may be its: then only what carries
+the ids or the folder of the demo's own cluster is.
 """
 
 import asyncio
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ _PLACES = {
     "/etc": 2, "/opt": 1, "/srv": 1, "/usr/local": 2, "/var/lib": 2, "/var/log": 2, "/var/cache": 1,
     "/run": 3, "/tmp": 1, "/var/tmp": 1, "/dev/shm": 1,
 }  # fmt: skip
-_NAME = re.compile(r"diegod|conmon|runc", re.IGNORECASE)
+_NAME = re.compile(r"diegod|conmon", re.IGNORECASE)
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -50,48 +49,60 @@ Snapshot = Mapping[str, frozenset[str]]
 def take(mine: Mine) -> Snapshot:
     kinds: Mapping[str, Iterable[str]] = {
         "processes": _processes(mine),
-        "mounts": _mounts(),
+        "mounts": _mounts(mine.folder),
         "cgroups": leaks.cgroups(),
-        "namespaces": _namespaces(),
+        "namespaces": leaks.namespaces(),
         "links": leaks.links(),
         "nft": leaks.tables(),
         "ports": (_port(port) for port in _listening() if port in mine.ports),
         "settings": [f"ip_forward {_FORWARDING.read_text().strip()}"],
-        "files": [*_files(mine.folder), _users_context()],
+        "files": _files(mine.folder),
+        "contexts": [_users_context()],
     }
     return {kind: frozenset(things) for kind, things in kinds.items()}
 
 
-async def differences(before: Snapshot, mine: Mine) -> list[str]:
-    """What has come and what has gone; what is just ending gets a moment."""
+async def differences(before: Snapshot, mine: Mine, *, alone: bool) -> list[str]:
+    """What has come and what has gone; what is just ending gets a moment.
+
+    `alone`: no other diegod has been at work since `before`.
+    """
     found: list[str] = []
     for _ in range(round(_SETTLE_S / _PAUSE_S)):
         after = await asyncio.to_thread(take, mine)
-        found = _differences(before, after, mine, quiet=not others(mine.folder))
+        found = _differences(before, after, mine, alone and not others(mine.folder))
         if not found:
             break
         await asyncio.sleep(_PAUSE_S)
     return found
 
 
-def _differences(before: Snapshot, after: Snapshot, mine: Mine, *, quiet: bool) -> list[str]:
+def _differences(before: Snapshot, after: Snapshot, mine: Mine, alone: bool) -> list[str]:
     found = []
     for kind in before:
-        came = sorted(after[kind] - before[kind])
-        went = sorted(before[kind] - after[kind]) if kind in ("settings", "files") else []
-        found += [f"{kind}: {thing} is left" for thing in came if quiet or mine.owns(thing)]
-        found += [f"{kind}: {thing} was here before" for thing in went if quiet]
+        judged = [
+            thing
+            for thing in sorted(before[kind] ^ after[kind])
+            if alone or kind == "contexts" or mine.owns(thing)
+        ]
+        found += [
+            f"{kind}: {thing} {'is left' if thing in after[kind] else 'is gone'}"
+            for thing in judged
+        ]
     return found
 
 
 def others(folder: Path) -> list[str]:
     """Processes of another diegod, and of test runs, which may start one at any time."""
-    return [
-        one.command
-        for one in processes.everyone()
-        if not processes.names(one.command, folder)
-        and ("--role=" in one.command or leaks.RUN_VARIABLE in processes.variables(one))
-    ]
+    return [one.command for one in processes.everyone() if _is_another(one, folder)]
+
+
+def _is_another(process: processes.Process, folder: Path) -> bool:
+    command = process.command
+    if processes.names(command, folder):
+        return False
+    is_test = "pytest" in command or leaks.RUN_VARIABLE in processes.variables(process)
+    return is_test or "--role=" in command or " -m tests." in command
 
 
 def _processes(mine: Mine) -> Iterator[str]:
@@ -104,17 +115,12 @@ def _processes(mine: Mine) -> Iterator[str]:
             yield f"{one.pid} {one.command[:200]} (in {mine.folder}/)"
 
 
-def _mounts() -> Iterator[str]:
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return (line.split(" ")[4] for line in lines)
-
-
-def _namespaces() -> Iterator[str]:
-    """Network namespaces with a name: bind mounts of the kernel's own file system for them."""
+def _mounts(folder: Path) -> Iterator[str]:
+    """Root file systems of containers, and their networks, which are held by a mount each."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        about, _, device = line.partition(" - ")
-        if device.startswith("nsfs "):
-            yield about.split(" ")[4]
+        place = line.split(" ")[4]
+        if _NAME.search(place) or place.startswith(f"{folder}/"):
+            yield place
 
 
 def _listening() -> Iterator[int]:
@@ -146,8 +152,3 @@ def _users_context() -> str:
     file = contexts_file(os.environ)
     content = file.read_bytes() if file.exists() else b""
     return f"{file} {hashlib.sha256(content).hexdigest()[:16] if content else 'is not there'}"
-
-
-def forget_link(name: str) -> None:
-    """Remove a link by hand; nothing happens if it isn't there."""
-    subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)

@@ -1,7 +1,8 @@
 """Clients that no server may let in: one without a certificate, one that another CA vouches for.
 
-Seen with plain TLS, beneath our client library. A server lets a client in if it sends it a byte (the
-settings of HTTP/2); it refuses one by closing the connection, in or after the handshake, without.
+Seen with plain TLS, beneath our client library. A server lets a client in if it sends it a byte
+(the settings of HTTP/2); it refuses one by closing the connection, in or after the handshake,
+without one.
 """
 
 import asyncio

@@ -42,7 +42,7 @@ class StartChecks:
         elif kind == "l":
             self.instances += 1
             if self._ring.history.claims.get(rest) != cell.name:
-                self._ring.complain(f"{cell.name} started instance {rest}, which it has not claimed")
+                self._ring.complain(f"{cell.name} started instance {rest}: no claim")
         if kind in ("t", "l"):
             self._ring.network.at(0.0, lambda: self._check_capacity(cell))
 
@@ -90,8 +90,8 @@ class Auditor:
             self.position = self._first_after(reply.revision)
             return
         for change in reply.changes:
-            expected = history.changes[self.position] if self.position < len(history.changes) else None
-            if expected != (change.revision, digest_of(change)):
+            heard = (change.revision, digest_of(change))
+            if history.changes[self.position : self.position + 1] != [heard]:
                 history.complain(f"a watcher heard of revision {change.revision} out of turn")
                 self.position = self._first_after(change.revision)
                 return

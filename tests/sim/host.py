@@ -104,9 +104,9 @@ class Process:
             work = task.get_coro()
             for _ in range(10):
                 try:
-                    work.close()  # type: ignore[union-attr]
+                    work.close()
                     break
                 except (RuntimeError, ValueError):
                     continue  # its `finally` awaits something: on to the next await
-                except BaseException:  # noqa: BLE001 - it is dead, whatever it says
+                except BaseException:
                     break

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from diegod.cellruntime.core import starting, steps, tasks
+from diegod.cellruntime.core import steps, tasks
 from diegod.cellruntime.core.crash_points import Phase
 from diegod.cellruntime.core.lifecycle import State
 from diegod.raftbbs import core
@@ -53,7 +53,6 @@ def start_without_a_grant(patch: pytest.MonkeyPatch) -> None:
         steps.record(s, container, Phase.GRANTED)
 
     patch.setattr(tasks, "prepared", mutated)
-    patch.setattr(starting.tasks, "prepared", mutated)
 
 
 def wrong_attempt_accepted(patch: pytest.MonkeyPatch) -> None:

@@ -280,5 +280,3 @@ class Nemesis:
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._ring.network.at(seconds, action)
-
-

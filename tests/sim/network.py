@@ -7,7 +7,6 @@ are serialised and parsed again, and errors pass through the product's own gRPC 
 """
 
 import asyncio
-import hashlib
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -52,7 +51,7 @@ class Listener:
 
 
 class Network:
-    def __init__(self, loop: VirtualLoop, chance: random.Random, trace: "hashlib._Hash") -> None:
+    def __init__(self, loop: VirtualLoop, chance: random.Random, trace: Any) -> None:
         self.loop = loop
         self.chance = chance
         self.trace = trace
@@ -80,7 +79,10 @@ class Network:
         route.stalls += 1
         for wire in list(self.wires):
             if {wire.client.machine.name, wire.machine} == {source, target}:
-                self.at(self.chance.uniform(*KEEPALIVE_S), lambda w=wire: self._ping(w, source, target))
+                self.at(self.chance.uniform(*KEEPALIVE_S), self._pinger(wire, source, target))
+
+    def _pinger(self, wire: "Wire", source: str, target: str) -> Callable[[], None]:
+        return lambda: self._ping(wire, source, target)
 
     def _ping(self, wire: "Wire", source: str, target: str) -> None:
         if self.route(source, target).stalls and not wire.is_broken:
@@ -219,7 +221,8 @@ class Wire:
         """One end is dead. Its last words may still arrive, or be lost with it."""
         if silently:
             self.network.at(
-                self.network.chance.uniform(*KEEPALIVE_S), lambda: self.break_off("no answer to pings")
+                self.network.chance.uniform(*KEEPALIVE_S),
+                lambda: self.break_off("no answer to pings"),
             )
         elif self.network.chance.random() < 0.5:
             self.break_off("Connection reset by peer")

@@ -19,6 +19,7 @@ class Faults:
     crashes: float = 0.3
     crash_before_commit: float = 0.0007
     crash_after_commit: float = 0.0007
+    client_acts: float = 40.0
 
 
 CALM = Faults(0, 0, 0, 0, 0, 0, 0)
@@ -31,16 +32,17 @@ class Mischief:
         self._world = world
         self._random = world.random
         self._stopped = False
-        for rate, fault in (
-            (faults.stalls, self._stall),
-            (faults.resets, self._reset),
+        pairs = len(world.members) > 1
+        for rate, act in (
+            (faults.stalls * pairs, self._stall),
+            (faults.resets * pairs, self._reset),
             (faults.isolations, self._isolate),
             (faults.pauses, self._pause),
             (faults.crashes, self._crash),
-            (20.0, self._clients),
+            (faults.client_acts, self._clients),
         ):
             if rate:
-                self._again(rate, fault)
+                self._again(rate, act)
 
     def stop(self) -> None:
         self._stopped = True

@@ -12,24 +12,19 @@ progress. Then all are revived and must agree. `violations` is empty when every 
 
 import heapq
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from diegod.internal.v1.raft_pb2 import RaftFrame
-from diegod.raftbbs.raft.api import Fatal, Leadership, Proposal, StepResult, Timing
+from diegod.raftbbs.raft.api import Fatal, Limits, Proposal, StepResult, Timing
 from diegod.raftbbs.raft.engine import Engine
-from diegod.raftbbs.store.environment import Environment, Table, WriteTransaction
+from diegod.raftbbs.store.environment import WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
 from diegod.world.ids import SeededIds
 from tests.sim.raft_faults import CALM, Faults, Mischief
+from tests.sim.raft_member import MAP_SIZE, Member
 from tests.sim.raft_network import Network
 from tests.sim.raft_promises import Promises
 
-FAST_DISK = Path("/dev/shm")
-MAP_SIZE = 64 << 20
 CLOCK_RATE_ERROR = 0.02
 PROGRESS_LIMIT_S = 10.0
 AGREEMENT_LIMIT_S = 30.0
@@ -37,43 +32,6 @@ AGREEMENT_LIMIT_S = 30.0
 
 class Crash(Exception):  # noqa: N818 - it names an event
     """The member dies at this point of its step."""
-
-
-@dataclass
-class Member:
-    """One member: its disk, its clock, and, while it lives, its engine."""
-
-    id: str
-    folder: Path
-    clock_offset: float
-    clock_rate: float
-    engine: Engine | None = None
-    environment: Environment | None = None
-    state: Table | None = None
-    life: int = 0
-    inbox: list[tuple[str, RaftFrame]] = field(default_factory=list)
-    proposals: list[Proposal] = field(default_factory=list)
-    reads: list[int] = field(default_factory=list)
-    busy_until: float = 0.0
-    wake_at: float = float("inf")
-
-    def clock(self, true_time: float) -> float:
-        return self.clock_offset + self.clock_rate * true_time
-
-    def true_time(self, own_time: float) -> float:
-        return (own_time - self.clock_offset) / self.clock_rate
-
-    def leadership(self) -> Leadership:
-        assert self.engine is not None
-        return self.engine.leadership()
-
-    def applied(self) -> dict[bytes, int]:
-        """All commands that are in its state, with their indexes."""
-        assert self.environment is not None
-        assert self.state is not None
-        with self.environment.begin_read() as transaction:
-            rows = transaction.scan(self.state)
-            return {command: int.from_bytes(index, "big") for command, index in rows}
 
 
 class World:
@@ -87,6 +45,7 @@ class World:
         members: int = 3,
         engine_class: type[Engine] = Engine,
         timing: Timing | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.random = random.Random(seed)
         self.faults = CALM
@@ -95,7 +54,7 @@ class World:
         self.crashes = 0
         self.revived: tuple[str, ...] = tuple("ABCDEFG"[:members])
         self._engine_class = engine_class
-        self._timing = timing or Timing()
+        self._timing, self._limits = timing or Timing(), limits or Limits()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._event_count = 0
         self.members = {each: self._new_member(each, folder) for each in self.revived}
@@ -158,7 +117,7 @@ class World:
         clock = member.clock(self.now)
         try:
             member.engine = self._engine_class(
-                environment, birth, apply, ids, clock, timing=self._timing
+                environment, birth, apply, ids, clock, timing=self._timing, limits=self._limits
             )
         except Crash:
             self.die(member)
@@ -385,11 +344,3 @@ class World:
             and all(view.applied_index == view.log_last for view in views)
             and any(view.noop_applied for view in views)
         )
-
-
-@contextmanager
-def disks() -> Iterator[Path]:
-    """A folder for the members' disks, in memory where there is such a place."""
-    place = FAST_DISK if FAST_DISK.is_dir() else None
-    with TemporaryDirectory(prefix="diegod-raft-", dir=place) as folder:
-        yield Path(folder)

@@ -22,9 +22,9 @@ from typing import Any
 
 import structlog
 
+from diegod.rpc.client import ClusterClient
 from diegod.security.identity import Principal, Role
 from diegod.world.ids import SeededIds
-from diegod.rpc.client import ClusterClient
 from tests.sim import checkers
 from tests.sim.checkers import Auditor, StartChecks
 from tests.sim.history import History
@@ -36,6 +36,8 @@ from tests.sim.roles import CLUSTER, SimBrain, SimCell, SimMember, SimRole, vote
 from tests.sim.workload import Workload
 
 FAST_DISK = Path("/dev/shm")
+#: In so many of the seeds the members keep production's heartbeats; in the others, slower ones.
+_PRODUCTION_TIMING = 0.15
 FAULTS_S = (30.0, 34.0)
 CONVERGED_WITHIN_S = 60.0
 WRITE_WITHIN_S = 10.0
@@ -82,6 +84,7 @@ class Ring:
         self._trace = hashlib.blake2b(digest_size=16)
         self.network = Network(loop, self.chance("network"), self._trace)
         self.faults_end_s = self.chance("times").uniform(*FAULTS_S)
+        self.has_production_timing = self.chance("timing").random() < _PRODUCTION_TIMING
         self.history = History(self.complain)
         self.starts = StartChecks(self)
         names = ("bbs-a", "bbs-b", "bbs-c")

@@ -47,7 +47,7 @@ CLUSTER = "sim"
 MAP_SIZE = 64 << 20
 LEASE_TTL_S = 10.0
 #: Slower than production's by a factor of three: half of the simulation would be heartbeats.
-TIMING = Timing(heartbeat_s=0.3, election_min_s=1.0, election_max_s=2.0)
+SLOW = Timing(heartbeat_s=0.3, election_min_s=1.0, election_max_s=2.0)
 MEMORY_MB, CONTAINERS = 1024, 10
 
 
@@ -141,6 +141,7 @@ class SimMember(SimRole):
         self.dies_before_commit = 0
         self.dies_after_commit = 0
         self.dies_soon = False  # with the next tick
+        self.timing = Timing() if ring.has_production_timing else SLOW
         birth = Birth("sim-cluster", CLUSTER, name, f"store-{name}", tuple(ring.voters))
         birth_record.create(folder, birth, durable=False)
 
@@ -170,7 +171,7 @@ class SimMember(SimRole):
             self.ring.history.applied(self.name, index, payload, entry)
             return entry
 
-        log = Engine(environment, birth, apply, self.ids(), clock.monotonic(), timing=TIMING)
+        log = Engine(environment, birth, apply, self.ids(), clock.monotonic(), timing=self.timing)
         leases = LeaseTable(LEASE_TTL_S)
         ticking = ObservedTicking(birth.member_id, log, environment, tables, leases)
         ticking.before, ticking.after, ticking.died = self._before, self._after, self._died
@@ -236,7 +237,7 @@ class SimMember(SimRole):
                 raise Killed
 
     def _died(self) -> None:
-        """In the middle of its own tick: nothing of it runs on; its disk is closed a moment later."""
+        """In the middle of its own tick: nothing of it runs on; its disk is closed soon."""
         process = self.process
         if process is not None:
             process.kill()
@@ -325,5 +326,3 @@ class SimCell(SimRole):
 
 async def _all(*works: Any) -> None:
     await asyncio.gather(*works)
-
-

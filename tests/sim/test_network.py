@@ -113,7 +113,7 @@ def test_nobody_listens_so_nothing_was_done(bench: Bench) -> None:
 
 
 def test_a_late_answer_is_an_unknown_outcome_and_the_handler_may_have_gone_on() -> None:
-    answered = []
+    answered: list[int] = []
     for _ in range(2):  # by chance: a handler is cancelled with its caller, or goes on
         bench = Bench()
         bench.network.chance = random.Random(len(answered))

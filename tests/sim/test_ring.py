@@ -11,22 +11,30 @@ from collections import Counter
 import pytest
 
 from tests.sim.__main__ import main
-from tests.sim.nemesis import KINDS
+from tests.sim.nemesis import COMMON, KINDS, Weather
 from tests.sim.ring import simulate
 
-#: Chunks that several workers can share; each large enough for every kind of fault to occur.
-CHUNK = 35
-CHUNKS = [range(first, first + CHUNK) for first in range(1, 1 + 6 * CHUNK, CHUNK)]
+#: In chunks that several workers can share.
+CHUNK = 10
+CHUNKS = [range(first, first + CHUNK) for first in range(1, 211, CHUNK)]
+#: Faults in such quick succession that a few seeds have every kind.
+DENSE = Weather(COMMON.weights, pause_s=(0.1, 1.0))
 
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds[0]}..{seeds[-1]}")
 def test_the_ring_keeps_its_promises(seeds: range) -> None:
-    faults: Counter[str] = Counter()
     for seed in seeds:
         report = simulate(seed)
         assert report.violations == [], f"make sim SEEDS={seed}..{seed}"
         assert report.simulated_s >= 30.0
         assert sum(report.faults.values()) >= 5
+
+
+def test_it_keeps_them_when_every_kind_of_fault_comes_in_quick_succession() -> None:
+    faults: Counter[str] = Counter()
+    for seed in range(1, 9):
+        report = simulate(seed, weather=DENSE)
+        assert report.violations == [], f"seed {seed}, dense"
         faults.update(report.faults)
     assert [kind for kind in KINDS if not faults[kind]] == []
 

@@ -123,7 +123,9 @@ class Workload:
         task = self.tasks[guid]
         if task.certain:
             task.deleting = True
-            reply, _ = await self._call("Task", "Delete", task_pb2.DeleteTaskRequest(task_guid=guid))
+            reply, _ = await self._call(
+                "Task", "Delete", task_pb2.DeleteTaskRequest(task_guid=guid)
+            )
             task.deleted = not isinstance(reply, DomainError)
 
     async def _read_back(self, guid: str) -> None:

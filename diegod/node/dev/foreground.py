@@ -23,7 +23,7 @@ from diegod.node.dev import layout as layouts
 from diegod.node.dev.backends import choose
 from diegod.node.dev.cluster import DevCluster, serve_control, sweep_cell
 from diegod.node.dev.layout import HOST, Layout
-from diegod.node.folder import HeldFolder
+from diegod.node.folder import FolderInUse, HeldFolder
 from diegod.node.statuses import DONE, StartError
 from diegod.world import Clock, Ids
 
@@ -43,7 +43,7 @@ class Options:
 async def run(options: Options, clock: Clock, ids: Ids, say: Say) -> int:
     """Until Ctrl-C, SIGTERM or `diegod dev stop`. Raises StartError when it can't begin."""
     began = clock.monotonic()
-    held = _hold(options)
+    held = _hold(options, clock)
     try:
         layout = await _prepared(options, clock, ids, say)
         cluster = DevCluster(layout, clock, ids)
@@ -76,15 +76,14 @@ async def _started(cluster: DevCluster) -> bool:
     return True
 
 
-def _hold(options: Options) -> HeldFolder:
+def _hold(options: Options, clock: Clock) -> HeldFolder:
     try:
         return folder.hold(options.directory)
-    except StartError as error:
-        if "in use by" not in error.message:
-            raise
-        pid = error.message.partition("by pid ")[2].partition(".")[0]
+    except FolderInUse as error:
+        minutes = int(max(0.0, clock.wall() - error.since_s) // 60)
         raise StartError(
-            f'a dev cluster "{options.name}" is already running here (pid {pid}). Use it: '
+            f'a dev cluster "{options.name}" is already running here '
+            f"(pid {error.pid or 'unknown'}, {minutes} min). Use it: "
             f'context "{options.name}". Another beside it: diegod dev --name two.'
         ) from None
 

@@ -119,6 +119,9 @@ def unsuspect(view: View, command: c.UnsuspectInstance, context: Context) -> Dec
     )
     if row is None or refusal:
         return refusal or not_found("instance", command.instance_guid)
+    cell = view.cell(row.cell_id)
+    if cell is None or cell.state != Cell.PRESENT:
+        return Refused(Reason.CELL_MISSING, f"cell {row.cell_id} is missing")
     if _ordinary(view, row.process_guid, row.index) is not None:
         return Refused(
             Reason.RESOURCE_CONFLICT, f"{row.process_guid}/{row.index} has an ordinary instance"
@@ -213,7 +216,7 @@ def reject(view: View, command: c.RejectInstance, context: Context) -> Decision:
         return refusal or not_found("instance", command.instance_guid)
     if refusal := _illegal(row, "reject_instance"):
         return refusal
-    if row.stopping:
+    if row.stopping or row.presence == ActualLrp.SUSPECT:  # a replacement is there, or will be
         return removed(row)
     row.crash_count += 1
     row.crash_reason = _shortened(command.rejection_reason)
@@ -249,8 +252,8 @@ def _unclaimed_again(view: View, old: ActualLrp, context: Context) -> Changed:
 
 
 def _ordinary(view: View, process_guid: str, index: int) -> ActualLrp | None:
-    for row in view.instances(process_guid):
-        if row.index == index and row.presence == ActualLrp.ORDINARY:
+    for row in view.instances_at(process_guid, index):
+        if row.presence == ActualLrp.ORDINARY:
             return row
     return None
 

@@ -3,7 +3,8 @@
 A lease is known by what the rows say (a PRESENT cell under an incarnation, an owned lock under a
 token). It runs out `ttl + grace` after its last confirmed renewal; what follows is a replicated
 compare-and-set on the sequence that was seen here. A new leader, or one whose own tick came late,
-gives every lease its full time again: it can't know what was renewed meanwhile.
+gives every lease its full time again: it can't know what was renewed meanwhile. A lease whose end
+was proposed is not renewed any more: its holder would count on time that it no longer has.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ LATE_TICK_S = 1.0
 class Lease:
     sequence: int
     deadline_s: float
+    ended: bool = False  # its end was proposed: it may be over at any moment
 
 
 @dataclass
@@ -50,7 +52,7 @@ class LeaseTable:
     def renew(self, key: Key, sequence: int, now: float) -> bool:
         """A renewal that a majority confirmed. False: the lease is not, or no longer, this one."""
         lease = self._leases.get(key)
-        if lease is None or lease.sequence != sequence:
+        if lease is None or lease.sequence != sequence or lease.ended:
             return False
         lease.deadline_s = self._full_time(now)
         return True
@@ -64,6 +66,7 @@ class LeaseTable:
                 lease.deadline_s = self._full_time(now)
             elif lease.deadline_s <= now:
                 lease.deadline_s = self._full_time(now)
+                lease.ended = True
                 yield key, lease.sequence
 
     def next_deadline(self) -> float:

@@ -13,7 +13,7 @@ _STEERING = 0.1
 
 @dataclass
 class ReplicatedTime:
-    """`last_ns`: the greatest stamp applied here. `seen_at_s`: monotonic, when it was applied."""
+    """`last_ns`: the greatest stamp made or applied here. `seen_at_s`: monotonic, when that was."""
 
     last_ns: int
     seen_at_s: float
@@ -25,7 +25,15 @@ class ReplicatedTime:
             self.seen_at_s = monotonic_s
 
     def next_stamp(self, monotonic_s: float, wall_s: float) -> int:
-        """The stamp of an entry that is proposed now."""
+        """The stamp of an entry that is proposed now.
+
+        Time goes on from it at once. If it went on from stamps that were applied, what passes
+        between a proposal and its commit would be lost, most of it on a busy leader.
+        """
+        self.observe(self._stamp_at(monotonic_s, wall_s), monotonic_s)
+        return self.last_ns
+
+    def _stamp_at(self, monotonic_s: float, wall_s: float) -> int:
         if self.last_ns == 0:
             return int(wall_s * NS)
         elapsed_ns = max(0, int((monotonic_s - self.seen_at_s) * NS))

@@ -49,7 +49,7 @@ def cancel(view: View, command: c.CancelTask, context: Context) -> Decision:
     if task.state in (Task.COMPLETED, Task.RESOLVING):
         return Unchanged(task)
     # What runs may have done its work already: only its end is certain, not its result.
-    return _completed(task, context, "task was cancelled", outcome_unknown=False)
+    return _failed(task, context, "task was cancelled", outcome_unknown=False)
 
 
 def delete(view: View, command: c.DeleteTask, context: Context) -> Decision:
@@ -97,9 +97,7 @@ def fail(view: View, command: c.FailTask, context: Context) -> Decision:
     refusal = _repairable(task, command.task_guid, command.row_revision, "fail_task")
     if task is None or refusal:
         return refusal or not_found("task", command.task_guid)
-    return _completed(
-        task, context, command.failure_reason, outcome_unknown=command.outcome_unknown
-    )
+    return _failed(task, context, command.failure_reason, outcome_unknown=command.outcome_unknown)
 
 
 def expire(view: View, command: c.ExpireTask, context: Context) -> Decision:
@@ -145,7 +143,7 @@ def reject(view: View, command: c.RejectTask, context: Context) -> Decision:
     task.rejection_count += 1
     task.rejection_reason = _shortened(command.rejection_reason)
     if task.rejection_count >= task.max_placement_attempts:
-        return _completed(
+        return _failed(
             task,
             context,
             f"not started after {task.rejection_count} placements: {task.rejection_reason}",
@@ -169,19 +167,20 @@ def complete(view: View, command: c.CompleteTask, context: Context) -> Decision:
         return refusal
     task.exit_status_known = command.exit_status_known
     task.exit_status = command.exit_status
-    return _completed(
-        task,
-        context,
-        command.failure_reason if command.failed else "",
-        outcome_unknown=command.outcome_unknown,
-    )
+    if command.failed or command.outcome_unknown:
+        return _failed(task, context, command.failure_reason, command.outcome_unknown)
+    return _completed(task, context)
 
 
-def _completed(task: Task, context: Context, failure_reason: str, outcome_unknown: bool) -> Changed:
-    task.state = Task.COMPLETED
-    task.failed = bool(failure_reason) or outcome_unknown
+def _failed(task: Task, context: Context, failure_reason: str, outcome_unknown: bool) -> Changed:
+    task.failed = True
     task.failure_reason = _shortened(failure_reason)
     task.outcome_unknown = outcome_unknown
+    return _completed(task, context)
+
+
+def _completed(task: Task, context: Context) -> Changed:
+    task.state = Task.COMPLETED
     task.placement_error = ""
     task.completed_at.CopyFrom(stamp(context.at_ns))
     return changed(task)

@@ -23,6 +23,9 @@ class View(Protocol):
     def instances(self, process_guid: str) -> Sequence[ActualLrp]:
         """By index, then by age."""
 
+    def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
+        """Those of one index, by age; it costs the same however many others there are."""
+
     def cell(self, cell_id: str) -> Cell | None: ...
 
     def domain(self, domain: str) -> Domain | None: ...

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.models.errors import DomainError, Problem, Reason
+from diegod.raftbbs.core.keys import KEY_BYTES_MAX
 from diegod.raftbbs.member import Member
 from diegod.raftbbs.store.state import StateView
 from diegod.security.identity import Principal
@@ -16,6 +17,10 @@ T = TypeVar("T")
 
 PAGE_ROWS = 500
 PAGE_ROWS_MAX = 5_000
+#: How many moments of the state are held at a time for callers that read slowly. LMDB has room
+#: for 126 readers, and the tick is one of them.
+MOMENTS_MAX = 64
+_ROWS_A_TURN = 500
 _CAUSE_BYTES_MAX = 1024
 _REQUEST_ID_BYTES_MAX = 128
 
@@ -23,6 +28,7 @@ _REQUEST_ID_BYTES_MAX = 128
 @dataclass(frozen=True)
 class Access:
     member: Member
+    _moments: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOMENTS_MAX))
 
     async def write(self, caller: Principal, request: Any, command: Command) -> Outcome:
         """The outcome of one command of a client. Raises the refusal, if it is one."""
@@ -45,36 +51,53 @@ class Access:
         with self.member.environment.begin_read() as transaction:
             yield StateView(self.member.tables, transaction)
 
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[StateView]:
+        """One moment of the state for as long as it takes to send it. Waits its turn."""
+        async with self._moments:
+            with self.state() as state:
+                yield state
+
     async def pages(
         self,
-        rows: Callable[[StateView, bytes], Iterator[tuple[bytes, T]]],
+        rows: Callable[[StateView, bytes], AsyncIterator[tuple[bytes, T]]],
         request: Any,
         matches: Callable[[T], bool],
     ) -> AsyncIterator[tuple[Sequence[T], int, str]]:
         """Rows by page with their revision and the token to go on from, all of one transaction."""
         await self.read(request.stale)
         size = min(request.page_size or PAGE_ROWS, PAGE_ROWS_MAX)
-        with self.state() as state:
+        after = decoded_token(request.page_token)
+        async with self.moment() as state:
             revision = state.counters().revision
             page: list[T] = []
-            token = b""
-            for key, row in rows(state, decoded_token(request.page_token)):
+            async for key, row in rows(state, after):
                 if not matches(row):
                     continue
                 page.append(row)
-                token = key
                 if len(page) == size:
-                    yield page, revision, token.hex()
+                    yield page, revision, key.hex()
                     page = []
-                    await asyncio.sleep(0)  # others are waiting too
             yield page, revision, ""
+
+
+async def unhurried(rows: Iterator[T]) -> AsyncIterator[T]:
+    """The rows, however many. The event loop also carries the heartbeats of the log: it gets a
+    turn every few hundred."""
+    for number, row in enumerate(rows, 1):
+        yield row
+        if number % _ROWS_A_TURN == 0:
+            await asyncio.sleep(0)
 
 
 def decoded_token(token: str) -> bytes:
     try:
-        return bytes.fromhex(token)
+        after = bytes.fromhex(token)
     except ValueError:
-        raise DomainError(Reason.INVALID_REQUEST, "page_token is not one of ours") from None
+        after = None
+    if after is None or len(after) > KEY_BYTES_MAX:
+        raise DomainError(Reason.INVALID_REQUEST, "page_token is not one of ours")
+    return after
 
 
 def raise_refusal(outcome: Outcome) -> None:

@@ -1,9 +1,9 @@
 """CellService: cells, and what is on them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from diegod.models.errors import DomainError, Reason
-from diegod.raftbbs.edge.access import Access
+from diegod.raftbbs.edge.access import Access, unhurried
 from diegod.raftbbs.store.state import StateView
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
@@ -29,26 +29,26 @@ class CellService:
 
     async def get(self, request: api.GetCellRequest, caller: Principal) -> api.GetCellReply:
         await self._access.read(request.stale)
-        with self._access.state() as state:
-            for _, status in _statuses(state, b""):
+        async with self._access.moment() as state:
+            async for _, status in _statuses(state, b""):
                 if status.cell.cell_id == request.cell_id:
                     return api.GetCellReply(cell=status, revision=state.counters().revision)
         raise DomainError(Reason.RESOURCE_NOT_FOUND, f'there is no cell "{request.cell_id}"')
 
 
-def _statuses(state: StateView, after: bytes) -> Iterator[tuple[bytes, api.CellStatus]]:
+async def _statuses(state: StateView, after: bytes) -> AsyncIterator[tuple[bytes, api.CellStatus]]:
     """Every cell with the resources of the tasks and instances that are placed or run there."""
     statuses = {
         cell.cell_id: api.CellStatus(cell=cell, used=Resources())
         for cell in state.tables.cells.scan(state.transaction)
     }
-    for _, task in state.tables.tasks.scan(state.transaction):
+    async for _, task in unhurried(state.tables.tasks.scan(state.transaction)):
         if task.state in (Task.PENDING, Task.RUNNING):
             status = statuses.get(task.cell_id or task.placed_cell_id)
             if status is not None:
                 status.tasks += 1
                 _use(status, task.needs)
-    for _, row in state.tables.actual_lrps.scan(state.transaction):
+    async for _, row in unhurried(state.tables.actual_lrps.scan(state.transaction)):
         if row.state != ActualLrp.CRASHED:
             status = statuses.get(row.cell_id or row.placed_cell_id)
             if status is not None:

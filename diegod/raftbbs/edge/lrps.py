@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models import admission, limits
 from diegod.models.errors import DomainError, Problem, Reason
-from diegod.raftbbs.edge.access import Access, invalid
+from diegod.raftbbs.edge.access import Access, invalid, unhurried
 from diegod.raftbbs.store.state import StateView
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
@@ -74,7 +74,9 @@ class LrpService:
         self, request: api.ListLrpsRequest, caller: Principal
     ) -> AsyncIterator[api.ListLrpsReply]:
         pages = self._access.pages(
-            _with_counts, request, lambda desired: request.domain in ("", desired.domain)
+            lambda state, after: unhurried(_with_counts(state, after)),
+            request,
+            lambda desired: request.domain in ("", desired.domain),
         )
         async for rows, revision, token in pages:
             yield api.ListLrpsReply(desired_lrps=rows, revision=revision, page_token=token)
@@ -90,7 +92,7 @@ class LrpService:
             )
 
         pages = self._access.pages(
-            lambda state, after: state.tables.actual_lrps.scan(state.transaction, after),
+            lambda state, after: unhurried(state.tables.actual_lrps.scan(state.transaction, after)),
             request,
             matches,
         )

@@ -27,6 +27,7 @@ class RingService:
         for command in request.commands:
             command.by = str(caller)
             refuse_long_words(command)
+            _refuse_large(command)
         reply = api.SubmitReply()
         for chunk in _chunks(request.commands):
             try:
@@ -45,6 +46,16 @@ class RingService:
             yield api.RenewReply(
                 nonce=request.nonce, held=held, ttl_ms=int(self._lease_ttl_s * 1000)
             )
+
+
+def _refuse_large(command: Command) -> None:
+    """What fits into no submission would take up a log entry alone, or none would take it."""
+    if command.ByteSize() > SUBMISSION_BYTES_MAX:
+        raise DomainError(
+            Reason.INVALID_REQUEST,
+            f"a {command.WhichOneof('command')} of {command.ByteSize()} bytes: "
+            f"{SUBMISSION_BYTES_MAX} are allowed",
+        )
 
 
 def _chunks(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models import admission
 from diegod.models.errors import DomainError
-from diegod.raftbbs.edge.access import Access, invalid, raise_refusal
+from diegod.raftbbs.edge.access import Access, invalid, raise_refusal, unhurried
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import task_pb2 as api
@@ -73,7 +73,7 @@ class TaskService:
             )
 
         pages = self._access.pages(
-            lambda state, after: state.tables.tasks.scan(state.transaction, after),
+            lambda state, after: unhurried(state.tables.tasks.scan(state.transaction, after)),
             request,
             matches,
         )

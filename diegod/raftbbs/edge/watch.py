@@ -1,12 +1,12 @@
 """EventService: rows as they are, then every change, from revision to revision without a gap."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.stamps import stamp
-from diegod.raftbbs.edge.access import Access
-from diegod.raftbbs.feed import KINDS, Interest, Watcher, cells_of
-from diegod.raftbbs.store.state import StateView
+from diegod.raftbbs.edge.access import Access, unhurried
+from diegod.raftbbs.feed import KINDS, FeedEntry, Interest, Watcher, cells_of
+from diegod.raftbbs.store.state import Counters, StateView
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal, Role
 from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition
@@ -15,7 +15,8 @@ from diegod.v1.record_pb2 import Change
 
 #: How often a watcher hears that there was nothing to hear.
 PROGRESS_S = 2.0
-_ROWS_A_REPLY = 500
+#: Much less than a message may have: definitions that a cell gets are up to 256 KiB each.
+_REPLY_BYTES = 1024 * 1024
 
 
 class EventService:
@@ -34,42 +35,37 @@ class EventService:
         # Subscribed before anything is read: what happens meanwhile waits in the queue.
         watcher = feed.subscribe(interest)
         try:
-            position = 0
-            for reply in self._beginning(request, interest):
+            position = request.from_revision
+            async for reply in self._beginning(request, interest, caller):
                 position = max(position, reply.revision)
-                yield self._for_reader(reply, caller)
-            async for reply in self._live(watcher, max(position, request.from_revision)):
-                yield self._for_reader(reply, caller)
+                yield reply
+            async for reply in self._live(watcher, position, caller):
+                yield reply
         finally:
             feed.unsubscribe(watcher)
 
-    def _beginning(self, request: WatchRequest, interest: Interest) -> Iterator[WatchReply]:
-        """Up to the present: all rows, or what changed since the revision to resume from.
-
-        Collected in one transaction, which is closed before anything is sent.
-        """
-        with self._access.state() as state:
+    async def _beginning(
+        self, request: WatchRequest, interest: Interest, caller: Principal
+    ) -> AsyncIterator[WatchReply]:
+        """Up to the present: all rows, or what changed since the revision to resume from."""
+        async with self._access.moment() as state:
             counters = state.counters()
             if request.from_revision:
-                if request.from_revision < counters.compacted:
-                    raise DomainError(
-                        Reason.COMPACTED,
-                        f"revision {request.from_revision} is no longer kept: list again",
-                    )
-                changes = [
-                    change
-                    for change in state.changes_after(request.from_revision)
-                    if interest.matches(change)
-                ]
-                revision = max(request.from_revision, counters.revision)
-                return iter([*_replies(changes, "changes"), WatchReply(revision=revision)])
-            rows = [] if request.changes_only else list(_rows(state, interest))
-            for row in rows:
-                row.at.CopyFrom(stamp(counters.at_ns))  # so that a beginning says what time it is
-            last = WatchReply(rows_end=True, revision=counters.revision)
-            return iter([*_replies(rows, "rows"), last])
+                _require_kept(request.from_revision, counters)
+                field, changes = "changes", state.changes_after(request.from_revision)
+                end = WatchReply(revision=max(request.from_revision, counters.revision))
+            else:
+                field, changes = "rows", _rows(state, interest, counters)
+                end = WatchReply(rows_end=True, revision=counters.revision)
+            if request.from_revision or not request.changes_only:
+                complete = _completion(state, caller)
+                async for reply in _bundled(_matching(changes, interest), field, complete):
+                    yield reply
+        yield end
 
-    async def _live(self, watcher: Watcher, position: int) -> AsyncIterator[WatchReply]:
+    async def _live(
+        self, watcher: Watcher, position: int, caller: Principal
+    ) -> AsyncIterator[WatchReply]:
         """Entries behind the position; a mark of progress where there is nothing else to say."""
         feed = self._access.member.feed
         while True:
@@ -80,18 +76,18 @@ class EventService:
                 position = max(position, seen)
                 yield WatchReply(revision=position)
             elif entry.revision > position:
+                for reply in await self._told(entry, position, caller):
+                    yield reply
                 position = entry.revision
-                yield WatchReply(changes=entry.changes, revision=position)
 
-    def _for_reader(self, reply: WatchReply, caller: Principal) -> WatchReply:
-        """A cell gets the definitions of what is placed on it, and of nothing else."""
-        if caller.role is not Role.CELL or not (reply.rows or reply.changes):
-            return reply
+    async def _told(self, entry: FeedEntry, position: int, caller: Principal) -> list[WatchReply]:
+        """One entry, in as many replies as its size takes; the last one says its revision."""
         with self._access.state() as state:
-            for change in (*reply.rows, *reply.changes):
-                if change.verb != Change.REMOVED:
-                    _open_definition(state, change, caller.id)
-        return reply
+            news = _newer(entry.changes, position)
+            bundles = _bundled(news, "changes", _completion(state, caller))
+            replies = [reply async for reply in bundles] or [WatchReply()]
+        replies[-1].revision = entry.revision
+        return replies
 
 
 def _interest(request: WatchRequest, caller: Principal) -> Interest:
@@ -105,10 +101,29 @@ def _interest(request: WatchRequest, caller: Principal) -> Interest:
     return Interest(frozenset(request.kinds), request.domain, request.cell_id, request.guid)
 
 
-def _rows(state: StateView, interest: Interest) -> Iterator[Change]:
-    for change in _all_rows(state, interest.kinds or frozenset(KINDS)):
+def _require_kept(revision: int, counters: Counters) -> None:
+    if revision < counters.compacted:
+        raise DomainError(Reason.COMPACTED, f"revision {revision} is no longer kept: list again")
+
+
+async def _matching(changes: Iterator[Change], interest: Interest) -> AsyncIterator[Change]:
+    async for change in unhurried(changes):
         if interest.matches(change):
             yield change
+
+
+async def _newer(changes: Sequence[Change], revision: int) -> AsyncIterator[Change]:
+    """Of one entry, so without a pause: whoever tells it has a moment of the state open."""
+    for change in changes:
+        if change.revision > revision:
+            yield change
+
+
+def _rows(state: StateView, interest: Interest, counters: Counters) -> Iterator[Change]:
+    """Every row of these kinds, with the time it is now: a beginning says what time it is."""
+    for row in _all_rows(state, interest.kinds or frozenset(KINDS)):
+        row.at.CopyFrom(stamp(counters.at_ns))
+        yield row
 
 
 def _all_rows(state: StateView, kinds: Iterable[str]) -> Iterator[Change]:
@@ -135,16 +150,35 @@ def _all_rows(state: StateView, kinds: Iterable[str]) -> Iterator[Change]:
             yield Change(verb=Change.CREATED, task=task, revision=task.provenance.revision)
 
 
-def _replies(changes: list[Change], field: str) -> Iterator[WatchReply]:
-    for first in range(0, len(changes), _ROWS_A_REPLY):
-        reply = WatchReply()
-        getattr(reply, field).extend(changes[first : first + _ROWS_A_REPLY])
+async def _bundled(
+    changes: AsyncIterator[Change], field: str, complete: Callable[[Change], None]
+) -> AsyncIterator[WatchReply]:
+    """Replies that no connection finds too large. What is completed is the reader's own copy."""
+    reply, size = WatchReply(), 0
+    async for change in changes:
+        own = getattr(reply, field).add()
+        own.CopyFrom(change)
+        complete(own)
+        size += own.ByteSize()
+        if size >= _REPLY_BYTES:
+            yield reply
+            reply, size = WatchReply(), 0
+    if size:
         yield reply
 
 
+def _completion(state: StateView, caller: Principal) -> Callable[[Change], None]:
+    """A cell gets the definitions of what is placed on it; nobody gets any other."""
+    if caller.role is not Role.CELL:
+        return lambda change: None
+    return lambda change: _open_definition(state, change, caller.id)
+
+
 def _open_definition(state: StateView, change: Change, cell_id: str) -> None:
-    """Filled into the watcher's own copy of the row, while the row is on that cell."""
+    """Filled into the row while it is on that cell."""
     kind = change.WhichOneof("row")
+    if change.verb == Change.REMOVED:
+        return
     if kind == "task" and cell_id in cells_of(change.task):
         closed = state.task_definition(change.task.task_guid)
         change.task.definition.CopyFrom(TaskDefinition.FromString(closed or b""))

@@ -18,6 +18,30 @@ one implementation, PySyncObj 0.3.17 made safe from outside:
 `proven`            the digests of the library's files that all this was proved against
 ==================  ================================================================================
 
+What is wrong with the library as it is shipped; tests/unit/raftbbs/raft shows it, and that it is
+closed here. Comments name a flaw by its number.
+
+====  ==============================================================================================
+F1    a snapshot moves a follower's commit index over entries that no majority has
+F2    an acknowledgement carries no term: one of an earlier leadership counts for new entries
+F3    a follower cuts its log behind each append, also where it agrees: committed entries vanish
+F4    an exception in an entry repeats it for ever; one in an answer applies the entry twice
+F5    changes of members are not one at a time
+F6    a snapshot that does not load is acknowledged
+F7    answers that never come; "not applied" where nobody knows
+F8    a leader that is cut off leads and reads for 30 s; no pre-votes, no linearizable reads
+F9    votes are counted without looking who sent them
+F10   its file: lost by a crash in compaction, never flushed, believed when damaged
+F12   a full pipe (b), a large entry in pieces (c), conflicts walked back one by one (d)
+F13   a crash between dump and log clears the log
+F14   a dump that is not ready floods the peer
+F15   everything is a pickle, from whoever connects
+F16   snapshots without digest, and too few entries kept beside them
+F18   a lone write waits for heartbeats; the whole tail is copied for each batch
+F20   a thread of its own that ends without a word
+F21   a commit index beyond the log commits fresh entries at once
+====  ==============================================================================================
+
 The only importer of `pysyncobj`. Does not belong here: what an entry means (`raftbbs.core`), the
 streams that carry frames, threads, and the clock: `step` is told the time.
 """

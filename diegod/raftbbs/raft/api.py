@@ -4,7 +4,8 @@ A step takes what has come in and gives back what may go out. Whoever calls `ste
 
 * one thread calls it, for the life of the process: the store binds a transaction to its thread;
 * all frames that have come in are in `inbox` before time is judged: a pause is not an election;
-* nothing of a result is dropped while a connection lives, and the order towards a peer is kept;
+* the frames of a result go, in order, into the connections that there were when the step was made;
+  a frame that can't go ends its connection (`disconnected`), none is left out;
 * after an exception the process ends. Nothing of that step was released, nothing is retried.
 
 Does not belong here: how it is done, and names of the library that does it.

@@ -74,11 +74,10 @@ class StateView:
         return self.tables.actual_lrps.get(self.transaction, instance_guid)
 
     def instances(self, process_guid: str) -> Sequence[ActualLrp]:
-        prefix = process_guid.encode() + b"\0"
-        index = self.tables.instances_of_process
-        keys = [key for key, _ in self.transaction.scan(index, prefix)]
-        rows = (self.tables.actual_lrps.at(self.transaction, key[-8:]) for key in keys)
-        return [row for row in rows if row is not None]
+        return self._instances_under(_process_prefix(process_guid))
+
+    def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
+        return self._instances_under(_index_prefix(process_guid, index))
 
     def cell(self, cell_id: str) -> Cell | None:
         return self.tables.cells.get(self.transaction, cell_id)
@@ -93,6 +92,11 @@ class StateView:
         start = number_key(revision + 1)
         for _, stored in self.transaction.scan(self.tables.changes, start=start):
             yield Change.FromString(envelope.unwrap(stored))
+
+    def _instances_under(self, prefix: bytes) -> Sequence[ActualLrp]:
+        scanned = self.transaction.scan(self.tables.instances_of_process, prefix)
+        rows = [self.tables.actual_lrps.at(self.transaction, key[-8:]) for key, _ in scanned]
+        return [row for row in rows if row is not None]
 
 
 class StateWriter(StateView):
@@ -248,8 +252,16 @@ def _opened(stored: bytes | None) -> bytes | None:
     return None if stored is None else envelope.unwrap(stored)
 
 
+def _process_prefix(process_guid: str) -> bytes:
+    return process_guid.encode() + b"\0"
+
+
+def _index_prefix(process_guid: str, index: int) -> bytes:
+    return _process_prefix(process_guid) + index.to_bytes(4, "big")
+
+
 def _process_key(row: ActualLrp, number: bytes) -> bytes:
-    return row.process_guid.encode() + b"\0" + row.index.to_bytes(4, "big") + number
+    return _index_prefix(row.process_guid, row.index) + number
 
 
 def _set_row(change: Change, row: Row) -> None:

@@ -64,6 +64,9 @@ class Board:
         rows = [row for row in self.all(r.ActualLrp) if row.process_guid == process_guid]
         return sorted(rows, key=lambda row: row.index)
 
+    def instances_at(self, process_guid: str, index: int) -> Sequence[r.ActualLrp]:
+        return [row for row in self.instances(process_guid) if row.index == index]
+
     def cell(self, cell_id: str) -> r.Cell | None:
         return self._copy("cell", cell_id)
 

@@ -147,6 +147,8 @@ def test_a_suspect_returns_only_where_nobody_took_its_place(board: Board) -> Non
     board.say("bbs/m1", expire_cell=c.ExpireCell(cell_id="c1", incarnation=1))
     suspect = repair(board, "suspect_instance", row).actual_lrp
     replacement = created(board)
+    assert repair(board, "unsuspect_instance", suspect).reason == "CellMissing"
+    board.with_cell("c1")
     assert repair(board, "unsuspect_instance", suspect).reason == "ResourceConflict"
     repair(board, "retire_instance", replacement)
     back = repair(board, "unsuspect_instance", suspect)

@@ -26,7 +26,7 @@ from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.store.environment import Table, WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
 from diegod.world.ids import SeededIds
-from tests.sim.raft_world import MAP_SIZE, disks
+from tests.sim.raft_member import MAP_SIZE, disks
 
 NEVER = 1e9
 

@@ -44,7 +44,7 @@ def acknowledge_late(table: Lab) -> int:
 
 
 def part_in_campaign(table: Lab) -> float:
-    """M6: one of two members has the longer log and the lower term. Three members.
+    """One of two members has the longer log and the lower term. Three members.
 
     Returns after how many seconds the two of them have a leader; 60 when they have none by then.
     """

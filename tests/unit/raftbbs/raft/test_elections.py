@@ -1,11 +1,12 @@
 """Who may become leader, and the flaws F8 and F9 of the raw library."""
 
 import pytest
+from pysyncobj.node import Node
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, StaleTerm, VoteReply, VoteRequest
 from diegod.raftbbs.raft.api import Role
 from tests.unit.raftbbs.raft.lab import Lab, lab
-from tests.unit.raftbbs.raft.raw_library import Node, raw_cluster
+from tests.unit.raftbbs.raft.raw_library import raw_cluster
 from tests.unit.raftbbs.raft.scenarios import part_in_campaign, restart_between_votes
 
 
@@ -108,7 +109,7 @@ def test_a_request_of_an_old_term_is_answered_with_the_new_one() -> None:
 
 
 def test_the_longer_log_and_the_later_term_do_not_refuse_each_other_for_ever() -> None:
-    """M6: a pre-vote of a lower term is answered, and the sender adopts the term."""
+    """A pre-vote of a lower term is answered, and the sender adopts the term."""
     with lab() as table:
         assert part_in_campaign(table) < 10
 

@@ -60,7 +60,7 @@ def test_another_store_is_refused_with_all_that_it_sends(
 
 
 def test_a_voter_that_lost_its_disk_does_not_vote(table: Lab) -> None:
-    """M12: it has forgotten what it promised; an acknowledged write could be lost with its help."""
+    """It has forgotten what it promised; an acknowledged write could be lost with its help."""
     table.step("A", b"acknowledged")
     table.isolate("C")
     table.settle("AB")

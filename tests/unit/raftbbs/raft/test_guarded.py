@@ -1,10 +1,12 @@
 """What is cut off from the library, and the flaws F4, F5 and F15 of the raw one."""
 
+import os
 import pickle
 import random
 import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pysyncobj.pickle
@@ -17,37 +19,38 @@ from diegod.raftbbs.raft.api import Fatal
 from tests.unit.raftbbs.raft.lab import lab
 from tests.unit.raftbbs.raft.raw_library import RawMember, RawTransport, raw_cluster
 
-ran: list[str] = []
-
 
 class Evil:
-    """Runs code where it is unpickled."""
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return ran.append, ("evil",)
+        return os.mkdir, (str(self.folder),)
 
 
-def test_raw_a_command_runs_code() -> None:
+def test_raw_a_command_runs_code(tmp_path: Path) -> None:
     """F15: commands, large entries and snapshots are pickles."""
     with raw_cluster() as raw:
         transport = RawTransport(raw, "A")
         plain = SyncObj(
             Node("A"), [], SyncObjConf(autoTick=False), nodeClass=Node, transport=transport
         )
-        ran.clear()
         with pytest.raises(KeyError):
-            plain._SyncObj__doApplyCommand(b"\0" + pickle.dumps((Evil(), ())))
-        assert ran == ["evil"]
+            plain._SyncObj__doApplyCommand(b"\0" + pickle.dumps((Evil(tmp_path / "ran"), ())))
+        assert (tmp_path / "ran").exists()
 
 
-def test_a_command_is_bytes_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_is_bytes_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("the library pickles")
 
     for name in ("loads", "load", "dumps", "dump"):
         monkeypatch.setattr(pysyncobj.pickle, name, refuse)
-    evil = pickle.dumps(Evil())
-    ran.clear()
+    evil = pickle.dumps(Evil(tmp_path / "ran"))
     with lab() as table:
         table.elect("A", "BC")
         table.settle()
@@ -56,7 +59,7 @@ def test_a_command_is_bytes_and_nothing_else(monkeypatch: pytest.MonkeyPatch) ->
         table.start("C")
         table.settle()
         assert table.applied("C") == [evil, b"x" * (1 << 20)]
-    assert ran == []
+    assert not (tmp_path / "ran").exists()
 
 
 class Poisoned(RawMember):

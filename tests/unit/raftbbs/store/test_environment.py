@@ -120,7 +120,7 @@ def test_a_scan_keeps_to_its_bounds_in_both_directions(
 ) -> None:
     with environment.begin_read() as view:
         up = list(view.scan(fruits, **bounds))  # type: ignore[arg-type]
-        down = list(view.scan(fruits, **bounds, reverse=True))  # type: ignore[arg-type]
+        down = list(view.scan(fruits, **bounds, reverse=True))
     assert up == [(key, key.upper()) for key in expected]
     assert down == up[::-1]
 
