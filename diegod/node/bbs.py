@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from diegod.config.schema import Settings
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
 from diegod.node.ports import unusable
-from diegod.node.statuses import FATAL, NOT_CURABLE, StartError
+from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import ThreadDriver
 from diegod.raftbbs.edge.access import Access
@@ -26,6 +27,7 @@ from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import SILENCE_S, Member
+from diegod.raftbbs.raft.api import Replaced
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity as birth_record
@@ -87,7 +89,15 @@ async def _serve(
 ) -> None:
     tables = Tables.open(environment)
     replica = Replica(tables, settings.bbs.history_changes)
-    log = Engine(environment, birth, replica.apply_entry, ids, clock.monotonic())
+    copying = ThreadPoolExecutor(1, "snapshot")
+    log = Engine(
+        environment,
+        birth,
+        replica.apply_entry,
+        ids,
+        clock.monotonic(),
+        background=copying.submit,
+    )
     leases = LeaseTable(settings.bbs.lease_ttl_s)
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
     driver = ThreadDriver(ticking, clock, _end_process)
@@ -101,6 +111,7 @@ async def _serve(
     )
     member.send = links.send
     member.refuse = links.refuse
+    member.note = lambda notice: _log.warning("bbs.snapshot", what=notice)
     api = Server(who.server(), settings.cluster.name, clock)
     api.add(served_by("bbs"), handlers(member, clock, dialer, links.up, leases.ttl_s))
     raft = Server(who.server(), settings.cluster.name, clock)
@@ -114,6 +125,9 @@ async def _serve(
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
+        # Nobody may close the store under a copy that is being made.
+        await asyncio.to_thread(copying.shutdown, cancel_futures=True)
+        log.close()
 
 
 def handlers(
@@ -166,6 +180,10 @@ async def _listen(server: Server, host: str, port: int) -> None:
 
 def _end_process(error: BaseException) -> None:
     """From the tick's thread: nothing of the failed tick was released, and nothing is retried."""
+    if isinstance(error, Replaced):
+        _log.warning("bbs.replaced", what=str(error))
+        print(f"diegod: {error}; this member starts again from it.", file=sys.stderr)
+        os._exit(REPLACED)
     print(f"diegod: the store or the log failed, this member ends ({error}).", file=sys.stderr)
     _log.error("bbs.failed", why=repr(error))
     os._exit(FATAL)

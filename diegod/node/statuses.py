@@ -4,6 +4,7 @@ DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
 FATAL = 70  # the store or the log failed: nothing of the last tick was released
+REPLACED = 75  # the store was replaced by a later state: to be started again at once
 NOT_CURABLE = 78  # a restart would find the same: a foreign folder, a failed self-check
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from diegod.node import notify, parent
 from diegod.node.notify import ReadySocket
-from diegod.node.statuses import NOT_CURABLE, WRONG_USAGE
+from diegod.node.statuses import NOT_CURABLE, REPLACED, WRONG_USAGE
 
 _log = structlog.get_logger("supervisor")
 
@@ -132,6 +132,10 @@ class Supervisor:
             self.on_change()
             if child.held or child.last_exit in _FINAL:
                 return
+            if child.last_exit == REPLACED:
+                _log.info("child.begins_again", name=child.name)
+                child.restarts += 1
+                continue
             if asyncio.get_running_loop().time() - began > _FORGIVEN_AFTER_S:
                 backoff_s = _BACKOFF_S
             _log.warning("child.ended", name=child.name, status=child.last_exit, again_s=backoff_s)

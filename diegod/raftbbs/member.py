@@ -44,6 +44,7 @@ class Member:
         self.leadership = leadership
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
+        self.note: Callable[[str], None] = lambda notice: None
         self._wake = wake
         self._inbox = Inbox()
         self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}
@@ -125,6 +126,8 @@ class Member:
             self.send(peer, frame)
         for refusal in result.refused:
             self.refuse(refusal.peer, refusal.reason)
+        for notice in result.notices:
+            self.note(notice)
         for entry in result.entries:
             self.feed.publish(entry.revision, entry.changes)
         for number, outcome in result.outcomes:

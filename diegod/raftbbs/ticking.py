@@ -77,6 +77,7 @@ class TickResult:
     renewals: list[tuple[int, bool | DomainError]] = field(default_factory=list)
     entries: list[AppliedEntry] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
 class Ticking:
@@ -163,6 +164,7 @@ class Ticking:
         result.leadership = step.leadership
         result.frames = step.outbox
         result.refused = step.refused
+        result.notices = step.notices
         for applied in step.applied:
             if isinstance(applied.result, AppliedEntry):
                 result.entries.append(applied.result)

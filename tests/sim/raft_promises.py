@@ -59,6 +59,14 @@ class Promises:
         if self.history.setdefault(index, command) != command:
             self.violate(f"entry {index} is {self.history[index]!r}, on {who} {command!r}")
 
+    def begins_with(self, who: str, applied_index: int, state: Mapping[bytes, int]) -> None:
+        """A member starts, perhaps with the state of another: it must be the one history."""
+        expected = {
+            command: index for index, command in self.history.items() if index <= applied_index
+        }
+        if expected != state:
+            self.violate(f"{who} starts with another state than the first {applied_index} entries'")
+
     def leads(self, who: str, leadership: Leadership, now: float) -> None:
         first, _ = self.leaders.setdefault(leadership.term, (who, now))
         if first != who:

@@ -3,7 +3,7 @@
 Real: `Engine` with PySyncObj under it, and an LMDB environment a member, opened anew after every
 crash. Simulated: time (each member has a clock of its own, with an offset and a rate), the duration
 of a step, the connections (one a direction: ordered, delayed, stalled, reset), crashes, pauses, and
-the clients. A crash falls before the commit of a step, after it with everything unsent, or between
+the clients, and how long a copy of the state takes. A crash falls before the commit of a step, after it with everything unsent, or between
 two steps.
 
 After the faults a majority, chosen by chance, is healed and the rest stays dead: it must make
@@ -13,10 +13,13 @@ progress. Then all are revived and must agree. `violations` is empty when every 
 import heapq
 import random
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
-from diegod.raftbbs.raft.api import Fatal, Limits, Proposal, StepResult, Timing
+from diegod.raftbbs.raft.api import Fatal, Limits, Proposal, Replaced, StepResult, Timing
 from diegod.raftbbs.raft.engine import Engine
+from diegod.raftbbs.raft.snapshot import Background, inline
 from diegod.raftbbs.store.environment import WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
 from diegod.world.ids import SeededIds
@@ -28,6 +31,9 @@ from tests.sim.raft_promises import Promises
 CLOCK_RATE_ERROR = 0.02
 PROGRESS_LIMIT_S = 10.0
 AGREEMENT_LIMIT_S = 30.0
+COPY_S_MAX = 0.2
+
+T = TypeVar("T")
 
 
 class Crash(Exception):  # noqa: N818 - it names an event
@@ -52,6 +58,11 @@ class World:
         self.promises = Promises()
         self.now = 0.0
         self.crashes = 0
+        self.snapshots = 0
+        """How often a member took over the state of another."""
+        self.resumed = 0
+        """How often it went on with a transfer that was interrupted."""
+        self.cut_logs: set[str] = set()
         self.revived: tuple[str, ...] = tuple("ABCDEFG"[:members])
         self._engine_class = engine_class
         self._timing, self._limits = timing or Timing(), limits or Limits()
@@ -117,11 +128,19 @@ class World:
         clock = member.clock(self.now)
         try:
             member.engine = self._engine_class(
-                environment, birth, apply, ids, clock, timing=self._timing, limits=self._limits
+                environment,
+                birth,
+                apply,
+                ids,
+                clock,
+                timing=self._timing,
+                limits=self._limits,
+                background=self._background(member),
             )
         except Crash:
             self.die(member)
             return
+        self.promises.begins_with(who, member.leadership().applied_index, member.applied())
         self.wake(member, self.now)
         for other in self.members:
             if other != who:
@@ -134,6 +153,8 @@ class World:
         if member.environment is None:
             return
         self.crashes += 1
+        if member.engine is not None:
+            member.engine.close()
         member.environment.close()
         member.engine = member.environment = member.state = None
         member.life += 1
@@ -144,10 +165,10 @@ class World:
                 self.network.disconnect(who, other)
                 self.network.disconnect(other, who)
 
-    def die(self, member: Member) -> None:
+    def die(self, member: Member, seconds: float = 2.0) -> None:
         """Crash, and come back after a while."""
         self.crash(member.id)
-        self.after(self.random.uniform(0.05, 2), lambda: self.boot(member.id))
+        self.after(self.random.uniform(0.05, seconds), lambda: self.boot(member.id))
 
     def pause(self, who: str, seconds: float) -> None:
         """Let a member do nothing for a while."""
@@ -163,6 +184,29 @@ class World:
             return command
 
         return apply
+
+    def _background(self, member: Member) -> Background:
+        """Work beside a member's steps takes a moment, and ends with the member."""
+
+        def start(work: Callable[[], T]) -> "Future[T]":
+            future: Future[T] = Future()
+            life = member.life
+
+            def end() -> None:
+                if member.life != life:
+                    return
+                done = inline(work)
+                if isinstance(error := done.exception(), Crash):
+                    self.die(member)
+                elif error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(done.result())
+
+            self.after(self.random.uniform(0, COPY_S_MAX), end)
+            return future
+
+        return start
 
     def _before_commit(self) -> None:
         if self.random.random() < self.faults.crash_before_commit:
@@ -201,6 +245,10 @@ class World:
         except Crash:
             self.die(member)
             return
+        except Replaced:
+            self.snapshots += 1
+            self.die(member, 0.1)
+            return
         except Fatal as error:
             self.promises.violate(f"{self.now:.3f} s: {member.id} stopped: {error}")
             self.die(member)
@@ -209,6 +257,9 @@ class World:
 
     def _end_step(self, member: Member, engine: Engine, result: StepResult) -> None:
         """What the step decided is on disk; what it has to say goes out a little later."""
+        if result.leadership.log_first > 1:
+            self.cut_logs.add(member.id)
+        self.resumed += sum("from byte" in notice for notice in result.notices)
         if result.leadership.leads:
             self.promises.leads(member.id, result.leadership, self.now)
         if self.random.random() < self.faults.crash_after_commit:

@@ -293,6 +293,96 @@ class ReadIndexReply(_message.Message):
 Global___ReadIndexReply: _TypeAlias = ReadIndexReply  # noqa: Y015
 
 @_typing.final
+class SnapshotOffer(_message.Message):
+    """The state of a member, for one whose log ends before the sender's begins. Ours: PySyncObj's way of
+    sending a snapshot is not used. The copy is a file; the receiver asks for it piece by piece.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    INDEX_TERM_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    term: _builtins.int
+    """the sender leads in it"""
+    index: _builtins.int
+    """the last entry that the copy has applied,"""
+    index_term: _builtins.int
+    """and its term"""
+    size: _builtins.int
+    """bytes"""
+    digest: _builtins.bytes
+    """BLAKE2b, 32 bytes; names the copy"""
+    def __init__(
+        self,
+        *,
+        term: _builtins.int = ...,
+        index: _builtins.int = ...,
+        index_term: _builtins.int = ...,
+        size: _builtins.int = ...,
+        digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "index", b"index", "index_term", b"index_term", "size", b"size", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotOffer: _TypeAlias = SnapshotOffer  # noqa: Y015
+
+@_typing.final
+class SnapshotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    digest: _builtins.bytes
+    offset: _builtins.int
+    length: _builtins.int
+    def __init__(
+        self,
+        *,
+        digest: _builtins.bytes = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "length", b"length", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotRequest: _TypeAlias = SnapshotRequest  # noqa: Y015
+
+@_typing.final
+class SnapshotChunk(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    digest: _builtins.bytes
+    offset: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        digest: _builtins.bytes = ...,
+        offset: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "digest", b"digest", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotChunk: _TypeAlias = SnapshotChunk  # noqa: Y015
+
+@_typing.final
 class RaftFrame(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -306,6 +396,9 @@ class RaftFrame(_message.Message):
     STALE_TERM_FIELD_NUMBER: _builtins.int
     READ_INDEX_REQUEST_FIELD_NUMBER: _builtins.int
     READ_INDEX_REPLY_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_OFFER_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_REQUEST_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_CHUNK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___RaftHello: ...
     @_builtins.property
@@ -326,6 +419,12 @@ class RaftFrame(_message.Message):
     def read_index_request(self) -> Global___ReadIndexRequest: ...
     @_builtins.property
     def read_index_reply(self) -> Global___ReadIndexReply: ...
+    @_builtins.property
+    def snapshot_offer(self) -> Global___SnapshotOffer: ...
+    @_builtins.property
+    def snapshot_request(self) -> Global___SnapshotRequest: ...
+    @_builtins.property
+    def snapshot_chunk(self) -> Global___SnapshotChunk: ...
     def __init__(
         self,
         *,
@@ -339,12 +438,15 @@ class RaftFrame(_message.Message):
         stale_term: Global___StaleTerm | None = ...,
         read_index_request: Global___ReadIndexRequest | None = ...,
         read_index_reply: Global___ReadIndexReply | None = ...,
+        snapshot_offer: Global___SnapshotOffer | None = ...,
+        snapshot_request: Global___SnapshotRequest | None = ...,
+        snapshot_chunk: Global___SnapshotChunk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "stale_term", b"stale_term", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "snapshot_chunk", b"snapshot_chunk", "snapshot_offer", b"snapshot_offer", "snapshot_request", b"snapshot_request", "stale_term", b"stale_term", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "stale_term", b"stale_term", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "snapshot_chunk", b"snapshot_chunk", "snapshot_offer", b"snapshot_offer", "snapshot_request", b"snapshot_request", "stale_term", b"stale_term", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["hello", "append_entries", "append_reply", "vote_request", "vote_reply", "pre_vote_request", "pre_vote_reply", "stale_term", "read_index_request", "read_index_reply"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["hello", "append_entries", "append_reply", "vote_request", "vote_reply", "pre_vote_request", "pre_vote_reply", "stale_term", "read_index_request", "read_index_reply", "snapshot_offer", "snapshot_request", "snapshot_chunk"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 

@@ -12,6 +12,9 @@ one implementation, PySyncObj 0.3.17 made safe from outside:
 `confirmations`     rounds of heartbeats, linearizable reads, proof of leadership
 `flow`              how much may be on its way to one peer
 `greeting`          whose store speaks: hello, and who is refused
+`serving`           the copy of the state that members far behind get
+`fetching`          a copy on its way to this member
+`snapshot`          what a copy is: made, checked, put in place of an older store
 `journal`           log, term, vote, commit and applied index, in the store's tables
 `step_transaction`  the transaction of a step, begun only when something is read or written
 `frames`            the library's messages as `RaftFrame` records, checked

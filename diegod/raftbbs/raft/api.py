@@ -6,7 +6,8 @@ A step takes what has come in and gives back what may go out. Whoever calls `ste
 * all frames that have come in are in `inbox` before time is judged: a pause is not an election;
 * the frames of a result go, in order, into the connections that there were when the step was made;
   a frame that can't go ends its connection (`disconnected`), none is left out;
-* after an exception the process ends. Nothing of that step was released, nothing is retried.
+* after an exception the process ends. Nothing of that step was released, nothing is retried. After
+  `Replaced` it begins again at once.
 
 Does not belong here: how it is done, and names of the library that does it.
 """
@@ -29,6 +30,10 @@ exception ends the process."""
 
 class Fatal(Exception):  # noqa: N818 - it names an event: after it the process ends
     """This member must stop at once: going on could break a promise. Says what was found."""
+
+
+class Replaced(Exception):  # noqa: N818 - it names an event: after it the process ends
+    """This member's store was replaced by a later state: its process must begin again, at once."""
 
 
 class Role(StrEnum):
@@ -55,16 +60,22 @@ class Timing:
     election_max_s: float = 1.0  # also how long a leader without a majority stays one
     read_limit_s: float = 2.0  # a read or confirmation that takes longer fails
     answer_limit_s: float = 5.0  # a proposal that takes longer is answered as unknown
+    snapshot_kept_s: float = 600.0  # a copy of the state, after it was last asked for
+    snapshot_retry_s: float = 5.0  # without a piece for so long, ask again; after a failure, wait
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds that no input can pass."""
 
-    log_entries: int = 2_000_000  # the whole log is kept; more proposals are refused
+    log_entries: int = 2_000_000  # while the log has more, proposals are refused
+    log_kept_entries: int = 10_000  # applied, and kept for members that are a little behind
+    log_cut_entries: int = 512  # what else is applied is cut off in such portions, one a step
     in_flight_bytes: int = 8 << 20  # on their way to one peer, not yet acknowledged
     apply_entries: int = 64  # applied in one step,
     apply_bytes: int = 512 << 10  # and not more than this: about 50 ms
+    snapshot_chunk_bytes: int = 256 << 10  # one piece of a copy of the state,
+    snapshot_chunks: int = 4  # and how many a member asks for ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +161,7 @@ class StepResult:
     reads: list[ReadAnswer] = field(default_factory=list)
     confirmations: list[Confirmation] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # for the operator's log
 
 
 class ReplicatedLog(Protocol):

@@ -3,6 +3,9 @@
 The library cuts its log behind the previous entry of every message, even where the two logs agree,
 and counts its own end as a match (F3). So it is handed a message in which nothing is left to cut
 but a real conflict, and what it then claims is corrected to what the message proved.
+
+The beginning of a log may be cut off. What was cut was applied, hence committed, hence is in every
+later leader's log: it agrees, without being looked at.
 """
 
 from collections.abc import Sequence
@@ -14,6 +17,9 @@ from diegod.raftbbs.raft.api import Fatal
 
 
 class LogView(Protocol):
+    @property
+    def first_index(self) -> int: ...
+
     @property
     def last_index(self) -> int: ...
 
@@ -43,7 +49,8 @@ def reconcile(log: LogView, commit_index: int, message: AppendEntries) -> Take |
     previous = message.previous_index
     if previous > log.last_index:
         return Retry(log.last_index + 1)
-    if log.term_at(previous) != message.previous_term:
+    is_cut = previous < log.first_index
+    if not is_cut and log.term_at(previous) != message.previous_term:
         if previous <= commit_index:
             raise Fatal(f"a leader disagrees with the committed entry {previous}")
         return Retry(_start_of_term(log, previous, commit_index))
@@ -55,7 +62,7 @@ def _take(log: LogView, commit_index: int, message: AppendEntries) -> Take:
     known = _known(log, entries)
     if known < len(entries) and entries[known].index <= commit_index:
         raise Fatal(f"a leader would replace the committed entry {entries[known].index}")
-    match = entries[-1].index if entries else message.previous_index
+    match = max(entries[-1].index if entries else message.previous_index, log.first_index)
     behind = entries[known - 1] if known else None
     previous, term = (
         (behind.index, behind.term) if behind else (message.previous_index, message.previous_term)
@@ -69,7 +76,8 @@ def _known(log: LogView, entries: Sequence[LogEntry]) -> int:
     """How many of the entries, from the first, are in the log already."""
     known = 0
     for entry in entries:
-        if entry.index > log.last_index or log.term_at(entry.index) != entry.term:
+        is_cut = entry.index < log.first_index
+        if entry.index > log.last_index or not (is_cut or log.term_at(entry.index) == entry.term):
             break
         known += 1
     return known

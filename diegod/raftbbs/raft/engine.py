@@ -19,16 +19,20 @@ from diegod.raftbbs.raft.api import (
     Leadership,
     Limits,
     Proposal,
+    Replaced,
     StepResult,
     Timing,
 )
 from diegod.raftbbs.raft.confirmations import Confirmations, View
 from diegod.raftbbs.raft.elections import Elections
+from diegod.raftbbs.raft.fetching import Fetching
 from diegod.raftbbs.raft.gate import Gate, Outbox
 from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import APPLIED, DUE, NOT_APPLIED, Library, moment
 from diegod.raftbbs.raft.journal import REGULAR, Journal
 from diegod.raftbbs.raft.proven import require_proven
+from diegod.raftbbs.raft.serving import Serving
+from diegod.raftbbs.raft.snapshot import Background, inline, install
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth
@@ -50,6 +54,7 @@ class Engine:
         *,
         timing: Timing | None = None,
         limits: Limits | None = None,
+        background: Background = inline,
     ) -> None:
         require_proven()
         self._timing, self._limits = timing or Timing(), limits or Limits()
@@ -63,13 +68,17 @@ class Engine:
         self._open: dict[int, float] = {}
         self._answers: list[Answer] = []
         self._applied: list[Applied] = []
+        self._environment = environment
         self._transaction = StepTransaction(environment)
+        self._journal = Journal(environment, self._transaction, self._limits)
+        self._outbox = Outbox()
+        copying = environment, self._journal, background, self._timing, self._limits
+        self._serving = Serving(*copying)
+        self._fetching = Fetching(*copying, self._outbox.send)
         self._join(environment, birth, now)
 
     def _join(self, environment: Environment, birth: Birth, now: float) -> None:
         """Make the parts, and make durable what a first start begins with."""
-        self._journal = Journal(environment, self._transaction, self._limits)
-        self._outbox = Outbox()
         # Request ids begin at a random number: a reply to an earlier life of this process is none.
         self._confirmations = Confirmations(
             self._peers,
@@ -84,6 +93,8 @@ class Engine:
             self._confirmations,
             self._outbox,
             self._limits,
+            self._serving,
+            self._fetching,
         )
         with moment(now, self._ids.uniform):
             self._library = self._gate.library = Library(
@@ -118,9 +129,11 @@ class Engine:
         self._failed = True  # until the commit
         self._now = now
         try:
+            self._replace()
             with moment(now, self._ids.uniform):
                 self._decide(inbox, proposals, reads)
             self._journal.set_applied_index(self._library.applied_index)
+            self._cut_log()
             self._journal.save()
             self._transaction.commit()
         except BaseException:
@@ -128,6 +141,11 @@ class Engine:
             raise
         self._failed = False
         return self._release()
+
+    def close(self) -> None:
+        """Let go of files. The store is the caller's to close."""
+        self._serving.close()
+        self._fetching.close()
 
     def connected(self, peer: str) -> None:
         """Frames to this peer arrive, in order, from now on; the next step says hello."""
@@ -193,9 +211,32 @@ class Engine:
         self._confirmations.settle(self._view())
         self._gate.end_step()
 
+    def _replace(self) -> None:
+        """Before anything of this step: take over the leader's state when it lies ready.
+
+        What this member has promised up to now is durable, so it goes with it. Nothing is said
+        after it, and nothing is written to the old store.
+        """
+        if snapshot := self._fetching.prepared(self._now):
+            install(self._environment, self._journal.state, snapshot, self._fetching.folder)
+            raise Replaced(f"the state up to entry {snapshot.index} was taken over from the leader")
+
+    def _cut_log(self) -> None:
+        """Cut off a portion of what is applied, not among the newest, and nobody's to come."""
+        self._serving.look(self._now)
+        journal, limits = self._journal, self._limits
+        begin = journal.state.applied_index - limits.log_kept_entries
+        if self._serving.pinned_index is not None:
+            begin = min(begin, self._serving.pinned_index)
+        portion_end = journal.first_index + limits.log_cut_entries
+        if portion_end <= begin:
+            journal.cut_to(portion_end)
+            self._library.begin_log_at(portion_end)
+
     def _release(self) -> StepResult:
         """Hand out what the step collected: it is durable now."""
         confirmations, gate = self._confirmations, self._gate
+        notices = self._serving.notices + self._fetching.notices
         result = StepResult(
             self.leadership(),
             self._outbox.take(),
@@ -204,7 +245,9 @@ class Engine:
             confirmations.reads,
             confirmations.confirmations,
             gate.refused,
+            notices,
         )
+        self._serving.notices, self._fetching.notices = [], []
         self._answers, self._applied = [], []
         confirmations.reads, confirmations.confirmations, gate.refused = [], [], []
         return result
@@ -256,7 +299,7 @@ class Engine:
             size = len(proposal.payload)
             return f"the command has {size} bytes, at most {COMMAND_BYTES_MAX} are allowed"
         if len(self._journal) >= self._limits.log_entries:
-            return f"the log is full: it has {len(self._journal)} entries, and all are kept"
+            return f"the log is full: it has {len(self._journal)} entries that can't be cut off yet"
         return ""
 
     def _answer(self, id_: int, result: object, reason: int) -> None:

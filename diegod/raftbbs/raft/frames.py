@@ -17,15 +17,21 @@ from diegod.internal.v1.raft_pb2 import (
     RaftFrame,
     ReadIndexReply,
     ReadIndexRequest,
+    SnapshotChunk,
+    SnapshotOffer,
+    SnapshotRequest,
     StaleTerm,
     VoteReply,
     VoteRequest,
 )
 from diegod.raftbbs.raft.api import COMMAND_BYTES_MAX
 from diegod.raftbbs.raft.journal import FIRST_INDEX, NO_OP, REGULAR, Entry
+from diegod.raftbbs.raft.snapshot import DIGEST_BYTES, Snapshot
 
 FRAME_BYTES_MAX = 8 << 20
 """The largest frame. The library's batches end below 5 MiB."""
+
+SNAPSHOT_CHUNK_BYTES_MAX = 1 << 20
 
 _NUMBER_MAX = 1 << 62  # of terms, indexes and rounds: no sum of them overflows 64 bits
 
@@ -100,6 +106,26 @@ def read_index_reply(id_: int, *, ok: bool, index: int = 0) -> RaftFrame:
     return RaftFrame(read_index_reply=ReadIndexReply(id=id_, ok=ok, index=index))
 
 
+def snapshot_offer(term: int, snapshot: Snapshot) -> RaftFrame:
+    return RaftFrame(
+        snapshot_offer=SnapshotOffer(
+            term=term,
+            index=snapshot.index,
+            index_term=snapshot.term,
+            size=snapshot.size,
+            digest=snapshot.digest,
+        )
+    )
+
+
+def snapshot_request(digest: bytes, offset: int, length: int) -> RaftFrame:
+    return RaftFrame(snapshot_request=SnapshotRequest(digest=digest, offset=offset, length=length))
+
+
+def snapshot_chunk(digest: bytes, offset: int, data: bytes) -> RaftFrame:
+    return RaftFrame(snapshot_chunk=SnapshotChunk(digest=digest, offset=offset, data=data))
+
+
 # In.
 
 
@@ -120,6 +146,14 @@ def check(frame: RaftFrame) -> str:
         _check_numbers(getattr(frame, kind).term)
     elif kind == "read_index_reply":
         _check_numbers(frame.read_index_reply.index)
+    elif kind == "snapshot_offer":
+        _check_offer(frame.snapshot_offer)
+    elif kind == "snapshot_request":
+        request = frame.snapshot_request
+        _check_piece(request.digest, request.offset, request.length)
+    elif kind == "snapshot_chunk":
+        chunk = frame.snapshot_chunk
+        _check_piece(chunk.digest, chunk.offset, len(chunk.data))
     return kind
 
 
@@ -128,10 +162,26 @@ def _check_numbers(*numbers: int) -> None:
         raise FrameRefused(f"a number out of range: {max(numbers)}")
 
 
+def _check_offer(offer: SnapshotOffer) -> None:
+    _check_numbers(offer.term, offer.index, offer.index_term, offer.size)
+    if len(offer.digest) != DIGEST_BYTES or not offer.size:
+        raise FrameRefused("a snapshot without a size or a digest")
+    if offer.index <= FIRST_INDEX or offer.index_term > offer.term:
+        raise FrameRefused(f"a snapshot up to entry {offer.index} of term {offer.index_term}")
+
+
+def _check_piece(digest: bytes, offset: int, length: int) -> None:
+    _check_numbers(offset)
+    if len(digest) != DIGEST_BYTES or not 0 < length <= SNAPSHOT_CHUNK_BYTES_MAX:
+        raise FrameRefused(f"a piece of a snapshot with {length} bytes")
+
+
 def _check_append(message: AppendEntries) -> None:
     _check_numbers(message.term, message.commit_index, message.previous_index, message.round)
     if not message.has_previous or message.previous_index < FIRST_INDEX:
-        raise FrameRefused("an append without a previous entry: snapshots are not taken")
+        raise FrameRefused(
+            "an append without a previous entry: the library's snapshots are not taken"
+        )
     if message.previous_term > message.term:
         raise FrameRefused("an append whose previous entry is from a later term")
     index, term, size = message.previous_index, message.previous_term, 0

@@ -9,17 +9,19 @@ engine releases them after the commit.
 from collections.abc import Callable
 from typing import Any
 
-from diegod.internal.v1.raft_pb2 import AppendEntries, AppendReply, RaftFrame
+from diegod.internal.v1.raft_pb2 import AppendEntries, AppendReply, RaftFrame, SnapshotOffer
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Fatal, Limits, Refusal
 from diegod.raftbbs.raft.append import Retry, Take, reconcile
 from diegod.raftbbs.raft.confirmations import Confirmations, View
 from diegod.raftbbs.raft.elections import Elections
+from diegod.raftbbs.raft.fetching import Fetching
 from diegod.raftbbs.raft.flow import Flow
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import DUE, Library, Message
-from diegod.raftbbs.raft.journal import Journal
+from diegod.raftbbs.raft.journal import FIRST_INDEX, Journal
+from diegod.raftbbs.raft.serving import Serving
 
 
 class Outbox:
@@ -58,11 +60,16 @@ class Gate:
         confirmations: Confirmations,
         outbox: Outbox,
         limits: Limits,
+        serving: Serving,
+        fetching: Fetching,
     ) -> None:
         self._journal = journal
         self._greeting = greeting
         self._confirmations = confirmations
         self._outbox = outbox
+        self._serving = serving
+        self._fetching = fetching
+        self._behind: set[str] = set()  # peers that lack entries from before our log begins
         self._flows = {peer: Flow(limits.in_flight_bytes) for peer in peers}
         self._rewound: dict[str, int] = {}
         self._held: list[str] = []
@@ -95,6 +102,8 @@ class Gate:
     def _reset(self, peer: str) -> None:
         self._flows[peer].clear()
         self._rewound.pop(peer, None)
+        self._behind.discard(peer)
+        self._fetching.lost(peer)
         self._confirmations.lost(peer)
 
     # Inward.
@@ -122,11 +131,18 @@ class Gate:
         if kind == "append_entries":
             self._on_append(peer, frame.append_entries, now)
         elif kind == "append_reply":
-            self._on_append_reply(peer, frame.append_reply)
+            self._on_append_reply(peer, frame.append_reply, now)
         elif kind == "read_index_request":
             self._confirmations.on_request(peer, frame.read_index_request, self.view())
         elif kind == "read_index_reply":
             self._confirmations.on_reply(peer, frame.read_index_reply)
+        elif kind == "snapshot_offer":
+            self._on_offer(peer, frame.snapshot_offer, now)
+        elif kind == "snapshot_request":
+            if piece := self._serving.piece(frame.snapshot_request, now):
+                self._outbox.send(peer, piece)
+        elif kind == "snapshot_chunk":
+            self._fetching.on_chunk(peer, frame.snapshot_chunk, now)
         else:
             handle: Callable[[str, Any, float], None] = getattr(self.elections, f"on_{kind}")
             handle(peer, getattr(frame, kind), now)
@@ -146,23 +162,31 @@ class Gate:
         finally:
             self._handling = None
 
-    def _on_append_reply(self, peer: str, reply: AppendReply) -> None:
+    def _on_offer(self, peer: str, offer: SnapshotOffer, now: float) -> None:
+        """Fetch only from the leader of our term; whoever else offers has not heard of it yet."""
+        if offer.term == self.library.term and peer == self.library.leader_id:
+            self._fetching.on_offer(peer, offer, now)
+
+    def _on_append_reply(self, peer: str, reply: AppendReply, now: float) -> None:
         """Count a reply only in the term that it belongs to (F2)."""
         library, end = self.library, self._journal.last_index + 1
         if not library.leads or reply.term != library.term:
             return
         if reply.success and reply.next_index > end:
             raise Fatal(f"{peer} acknowledges entries up to {reply.next_index - 1} of {end - 1}")
-        if not self._journal.first_index < reply.next_index <= end or reply.round > self.round:
+        if not FIRST_INDEX < reply.next_index <= end or reply.round > self.round:
             raise FrameRefused(f"a reply for {reply.next_index} in round {reply.round}")
         self._confirmations.echoed(peer, reply.round)
-        if reply.reset:
+        if reply.reset and reply.next_index <= self._journal.first_index:
+            self._leave_behind(peer, reply, now)
+        elif reply.reset:
             self._rewind(peer, reply)
         else:
             self._advance(peer, reply)
 
     def _rewind(self, peer: str, reply: AppendReply) -> None:
         """Go back to what the peer lacks; once, though each frame on its way gets such a reply."""
+        self._behind.discard(peer)
         repeated = reply.round <= self._rewound.get(peer, -1)
         if not repeated:
             self._rewound[peer] = self.round
@@ -170,9 +194,23 @@ class Gate:
             self.library.heartbeat_at = DUE  # send what it lacks with this step
         self.library.deliver(peer, _reply_for_library(reply, reset=not repeated))
 
+    def _leave_behind(self, peer: str, reply: AppendReply, now: float) -> None:
+        """What the peer lacks is no longer in the log: nothing but heartbeats, and our state.
+
+        It counts as matching nothing until it acknowledges entries by itself (F1, F6).
+        """
+        library = self.library
+        self._behind.add(peer)
+        self._flows[peer].clear()
+        library.deliver(peer, _reply_for_library(reply, reset=False))
+        library.set_next_index(peer, self._journal.first_index + 1)
+        if offer := self._serving.offer(library.term, now):
+            self._outbox.send(peer, offer)
+
     def _advance(self, peer: str, reply: AppendReply) -> None:
         """Take an acknowledgement, and don't send again what is on its way behind it."""
         library, flow = self.library, self._flows[peer]
+        self._behind.discard(peer)
         sent_up_to, had_room = library.next_index(peer), flow.has_room
         library.deliver(peer, _reply_for_library(reply, reset=False))
         library.set_next_index(peer, max(sent_up_to, reply.next_index))
@@ -204,7 +242,7 @@ class Gate:
         if message["term"] != self._led_term:
             self._begin_leadership(message["term"])
         entries, flow = message["entries"], self._flows[peer]
-        if entries and not flow.has_room:
+        if entries and (peer in self._behind or not flow.has_room):
             self._hold(peer, entries[0][1])
             entries = []
         elif entries:
@@ -226,6 +264,7 @@ class Gate:
 
     def _begin_leadership(self, term: int) -> None:
         self._led_term = term
+        self._behind.clear()
         self._confirmations.begin_leadership()
         for flow in self._flows.values():
             flow.clear()

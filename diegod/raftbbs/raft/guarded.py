@@ -49,7 +49,7 @@ Outlet = Callable[[str, Message], bool]
 Done = Callable[[object, int], None]
 
 _ROLES = (Role.FOLLOWER, Role.CANDIDATE, Role.LEADER)
-_NEVER = 10**15  # entries or seconds: compaction is not the library's business
+_NEVER = 10**15  # entries or seconds: compaction is not the library's business, but ours
 
 syncobj.PIPE_NOTIFIER_ENABLED = False  # its pipe is full after 65,536 commands (F12b)
 
@@ -112,6 +112,12 @@ class Library:
 
     def set_next_index(self, peer: str, index: int) -> None:
         self._core._SyncObj__raftNextIndex[self._nodes[peer]] = index
+
+    def begin_log_at(self, index: int) -> None:
+        """Entries up to this one are no longer sent: to whoever lacks them they'd be of no use."""
+        for peer, node in self._nodes.items():
+            if self._core._SyncObj__raftNextIndex.get(node, index + 1) <= index:
+                self.set_next_index(peer, index + 1)
 
     def match_index(self, peer: str) -> int:
         """The last entry that a peer is known to have, in the eyes of a leader."""
@@ -184,7 +190,7 @@ class _Core(syncobj.SyncObj):  # type: ignore[misc]  # the library has no types
 
     def _SyncObj__loadDumpFile(self, clearJournal: bool) -> None:  # noqa: N802, N803
         """The library would go on after a failure, and acknowledge (F6)."""
-        raise Fatal("the library wants to load a snapshot: there are none")
+        raise Fatal("the library wants to load a snapshot: it has none")
 
 
 class _Port(Transport):  # type: ignore[misc]  # the library has no types
@@ -226,7 +232,7 @@ class _LibraryJournal:
         self._journal.cut_from(self._journal.first_index + position)
 
     def deleteEntriesTo(self, position: int) -> None:  # noqa: N802
-        raise Fatal("the library wants to cut the beginning of the log: all of it is kept")
+        raise Fatal("the library wants to cut the beginning of the log: that is ours to do")
 
     def clear(self) -> None:
         raise Fatal("the library wants to clear the log")
@@ -252,7 +258,8 @@ class _NoSockets:
 
 
 class _NoSnapshots:
-    """The library's serializer. The whole log is kept, so no peer ever needs a snapshot."""
+    """The library's serializer. It never needs one: what it is to send next is always in the log.
+    Compaction and copies of the state are ours (`snapshot`)."""
 
     def checkSerializing(self) -> tuple[int, None]:  # noqa: N802
         return syncobj.SERIALIZER_STATE.NOT_SERIALIZING, None
@@ -261,13 +268,13 @@ class _NoSnapshots:
         """There is nothing to cancel."""
 
     def getTransmissionData(self, node: object) -> None:  # noqa: N802
-        raise Fatal(f"the library wants to send a snapshot to {node}: there are none")
+        raise Fatal(f"the library wants to send a snapshot to {node}: it has none")
 
     def setTransmissionData(self, data: object) -> bool:  # noqa: N802
-        raise Fatal("the library wants to take a snapshot: there are none")
+        raise Fatal("the library wants to take a snapshot: it has none")
 
     def serialize(self, data: object, id_: int) -> None:
-        raise Fatal("the library wants to make a snapshot: there are none")
+        raise Fatal("the library wants to make a snapshot: it has none")
 
 
 class _Chance:

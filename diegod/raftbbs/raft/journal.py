@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from diegod.raftbbs.raft.api import Fatal, Limits
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store import envelope
-from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table
+from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table, WriteTransaction
 from diegod.raftbbs.store.identity import META_TABLE
 
 REGULAR = b"\x00"
@@ -56,6 +56,23 @@ def read_hard_state(transaction: ReadTransaction, meta: Table) -> HardState | No
     return None if stored is None else _decode_state(envelope.unwrap(stored))
 
 
+def write_hard_state(transaction: WriteTransaction, meta: Table, state: HardState) -> None:
+    """Make this what the store's member promised."""
+    transaction.put(meta, _STATE_KEY, envelope.wrap(_encode_state(state)))
+
+
+def read_term(transaction: ReadTransaction, log: Table, index: int) -> int:
+    """The term of an entry of a store's log."""
+    return _decode_entry(envelope.unwrap(_stored(transaction, log, index)), index)[2]
+
+
+def keep_only(transaction: WriteTransaction, log: Table, index: int) -> None:
+    """Make one entry the whole log of a store."""
+    stored = _stored(transaction, log, index)
+    transaction.clear(log)
+    transaction.put(log, _KEY.pack(index), stored)
+
+
 class Journal:
     """The log as a sequence whose first element is the entry with index `first_index`."""
 
@@ -70,7 +87,6 @@ class Journal:
         self._recent_bytes = 0
         self._saved = read_hard_state(transaction.reader, self._meta)
         self.state = self._saved or HardState()
-        self.first_index = FIRST_INDEX
         self._first = self._last = _FIRST_ENTRY
         if self._saved is None:
             self._be_born()
@@ -99,6 +115,11 @@ class Journal:
         return self._first if item == 0 else self.entry(self.first_index + item)
 
     @property
+    def first_index(self) -> int:
+        """What is before it was applied and cut off."""
+        return self._first[1]
+
+    @property
     def last_index(self) -> int:
         return self._last[1]
 
@@ -109,6 +130,10 @@ class Journal:
     def term_at(self, index: int) -> int:
         """The term of an entry that is in the log."""
         return self.entry(index)[2]
+
+    def has(self, index: int, term: int) -> bool:
+        """Whether this entry of this term is in the log; then all before it agree, too."""
+        return self.first_index <= index <= self.last_index and self.term_at(index) == term
 
     def entry(self, index: int) -> Entry:
         """One entry; checked against its checksum when it comes from disk."""
@@ -137,6 +162,19 @@ class Journal:
             self._forget(gone)
         self._last = self._recent.get(index - 1) or self._fetch(index - 1)
 
+    def cut_to(self, index: int) -> None:
+        """Remove all entries before this one, which is applied: the log begins with it."""
+        if not self.first_index <= index <= self.state.applied_index:
+            raise Fatal(
+                f"the log from {self.first_index}, applied up to {self.state.applied_index}, can't "
+                f"begin at {index}"
+            )
+        first = self.entry(index)
+        for gone in range(self.first_index, index):
+            self._transaction.writer.delete(self._log, _KEY.pack(gone))
+            self._forget(gone)
+        self._first = first
+
     def set_term(self, term: int, voted_for: str | None) -> None:
         """Enter a term, or vote in it."""
         state = self.state
@@ -164,8 +202,7 @@ class Journal:
     def save(self) -> None:
         """Write term, vote and indexes when they changed; before the commit of each step."""
         if self.state != self._saved:
-            stored = envelope.wrap(_encode_state(self.state))
-            self._transaction.writer.put(self._meta, _STATE_KEY, stored)
+            write_hard_state(self._transaction.writer, self._meta, self.state)
             self._saved = self.state
 
     # Reading and checking.
@@ -188,9 +225,7 @@ class Journal:
         return self._fetch(index)
 
     def _fetch(self, index: int) -> Entry:
-        stored = self._transaction.reader.get(self._log, _KEY.pack(index))
-        if stored is None:
-            raise Fatal(f"entry {index} is missing in the log: the store is damaged")
+        stored = _stored(self._transaction.reader, self._log, index)
         return _decode_entry(envelope.unwrap(stored), index)
 
     def _remember(self, entry: Entry) -> None:
@@ -217,20 +252,29 @@ class Journal:
     def _check(self) -> None:
         """Refuse a store that can't be right; read what the next steps depend on."""
         reader = self._transaction.reader
-        last_key = reader.last_key(self._log)
-        if last_key is None:
+        first_key, last_key = reader.first_key(self._log), reader.last_key(self._log)
+        if first_key is None or last_key is None:
             raise Fatal("the log is empty though this member took part: the store is damaged")
-        last_index = _KEY.unpack(last_key)[0]
-        if reader.count(self._log) != last_index - self.first_index + 1:
+        first_index, last_index = _KEY.unpack(first_key)[0], _KEY.unpack(last_key)[0]
+        if reader.count(self._log) != last_index - first_index + 1:
             raise Fatal("the log has a gap: the store is damaged")
-        self._first, self._last = self._fetch(FIRST_INDEX), self._fetch(last_index)
+        self._first, self._last = self._fetch(first_index), self._fetch(last_index)
         state = self.state
+        if first_index > state.applied_index:
+            raise Fatal(f"{state} does not fit a log that begins at {first_index}: a damaged store")
         if not (state.applied_index <= state.commit_index <= last_index):
             raise Fatal(f"{state} does not fit a log that ends at {last_index}: a damaged store")
         if state.term < self.last_term:
             raise Fatal(f"term {state.term} is older than the log's {self.last_term}: damaged")
-        for index in range(max(FIRST_INDEX, state.applied_index - _CHECKED_AT_START), last_index):
+        for index in range(max(first_index, state.applied_index - _CHECKED_AT_START), last_index):
             self._load(index)
+
+
+def _stored(transaction: ReadTransaction, log: Table, index: int) -> bytes:
+    stored = transaction.get(log, _KEY.pack(index))
+    if stored is None:
+        raise Fatal(f"entry {index} is missing in the log: the store is damaged")
+    return stored
 
 
 def _checksum(command: bytes, index: int, term: int) -> int:

@@ -27,7 +27,7 @@ KEY_BYTES_MAX = 511  # LMDB's own limit
 MAP_SIZE_BYTES = 64 << 30  # address space, not disk: the file grows as it is used
 _TABLES_MAX = 32
 _LMDB_0_9 = 0  # the file format of liblmdb 0.9; later ones can't be read back by it
-_DATA_FILE = "data.mdb"
+DATA_FILE = "data.mdb"
 
 
 class StoreFailed(Exception):  # noqa: N818 - it names an event: after it the process ends
@@ -97,6 +97,14 @@ class ReadTransaction:
         except lmdb.Error as error:
             raise _failed("read", error) from error
 
+    def first_key(self, table: Table) -> bytes | None:
+        """The least key of a table, None when the table is empty."""
+        try:
+            with self._transaction.cursor(db=table.handle) as cursor:
+                return cursor.key() if cursor.first() else None
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
+
     def last_key(self, table: Table) -> bytes | None:
         """The greatest key of a table, None when the table is empty."""
         try:
@@ -154,6 +162,13 @@ class WriteTransaction(ReadTransaction):
         except lmdb.Error as error:
             raise _failed("write", error) from error
 
+    def clear(self, table: Table) -> None:
+        """Remove all keys of a table."""
+        try:
+            self._transaction.drop(table.handle, delete=False)
+        except lmdb.Error as error:
+            raise _failed("write", error) from error
+
     def commit(self) -> None:
         """Make everything durable: one flush to disk, however much was written."""
         if self._environment.before_commit is not None:
@@ -177,8 +192,12 @@ class WriteTransaction(ReadTransaction):
 class Environment:
     """An open store. `Environment.open` opens one; there is one a process and folder."""
 
-    def __init__(self, path: Path, environment: lmdb.Environment) -> None:
+    def __init__(
+        self, path: Path, environment: lmdb.Environment, durable: bool, map_size: int
+    ) -> None:
         self.path = path
+        self.durable = durable
+        self.map_size = map_size
         self._environment = environment
         self._tables: dict[str, Table] = {}
         self.before_commit: Callable[[], None] | None = None
@@ -199,7 +218,7 @@ class Environment:
 
         `durable=False` flushes nothing: for simulation only.
         """
-        if not create and not (path / _DATA_FILE).exists():
+        if not create and not (path / DATA_FILE).exists():
             raise StoreMissing(f"there is no store in {path}")
         if create:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -218,7 +237,7 @@ class Environment:
         except lmdb.Error as error:
             raise _failed(f"open {path}", error) from error
         _keep_from_children(path)
-        return cls(path, environment)
+        return cls(path, environment, durable, map_size)
 
     def table(self, name: str) -> Table:
         """The table of this name, made when it is missing.

@@ -71,7 +71,7 @@ def create(folder: Path, birth: Birth, *, durable: bool = True) -> None:
             transaction.put(meta, _KEY, envelope.wrap(_to_json(birth)))
     finally:
         environment.close()
-    _flush_names((folder, folder.parent))
+    flush_names((folder, folder.parent))
 
 
 def load(
@@ -154,7 +154,7 @@ def _from_json(payload: bytes) -> Birth:
     return Birth(**{field.name: record[field.name] for field in fields(Birth)})
 
 
-def _flush_names(folders: Sequence[Path]) -> None:
+def flush_names(folders: Sequence[Path]) -> None:
     """Make the new names durable: a file is on disk only when its folder says so."""
     for folder in folders:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
