@@ -2,9 +2,10 @@
 
 Real: `Engine` with PySyncObj under it, and an LMDB environment a member, opened anew after every
 crash. Simulated: time (each member has a clock of its own, with an offset and a rate), the duration
-of a step, the connections (one a direction: ordered, delayed, stalled, reset), crashes, pauses, and
-the clients, and how long a copy of the state takes. A crash falls before the commit of a step, after it with everything unsent, or between
-two steps.
+of a step and of a copy of the state, the connections (one a direction: ordered, delayed, stalled,
+reset), crashes, pauses, and the clients. A crash falls before the commit of a step, after it with
+everything unsent, or between two steps. A member whose store was replaced starts again, as its
+supervisor would have it.
 
 After the faults a majority, chosen by chance, is healed and the rest stays dead: it must make
 progress. Then all are revived and must agree. `violations` is empty when every promise held.

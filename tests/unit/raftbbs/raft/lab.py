@@ -19,6 +19,7 @@ from diegod.raftbbs.raft.api import (
     Proposal,
     ReadAnswer,
     Refusal,
+    Replaced,
     StepResult,
 )
 from diegod.raftbbs.raft.elections import _PreVote
@@ -71,6 +72,8 @@ class Lab:
         self.reads: dict[int, ReadAnswer] = {}
         self.confirmations: dict[int, Confirmation] = {}
         self.refused: list[tuple[str, Refusal]] = []
+        self.notices: list[str] = []
+        self.replaced: list[str] = []
         self._numbers = count(1)
         voters = tuple(Voter(each, "", "") for each in ids)
         for each in ids:
@@ -101,7 +104,9 @@ class Lab:
             for a, b in self.queues:
                 if each in (a, b):
                     self.cut(a, b)
-            self.members.pop(each).environment.close()
+            member = self.members.pop(each)
+            member.engine.close()
+            member.environment.close()
 
     def freeze(self) -> None:
         """Keep everybody from campaigning, except a member that is alone."""
@@ -121,7 +126,8 @@ class Lab:
     def log(self, who: str) -> list[tuple[int, int]]:
         """(index, term) of each entry of a member's log."""
         journal = self[who]._journal
-        return [(index, journal.term_at(index)) for index in range(1, journal.last_index + 1)]
+        indexes = range(journal.first_index, journal.last_index + 1)
+        return [(index, journal.term_at(index)) for index in indexes]
 
     # Connections.
 
@@ -182,6 +188,7 @@ class Lab:
         self.reads.update((read.id, read) for read in result.reads)
         self.confirmations.update((each.id, each) for each in result.confirmations)
         self.refused += [(who, refusal) for refusal in result.refused]
+        self.notices += result.notices
         return result
 
     def settle(self, who: str | None = None, rounds: int = 8) -> None:
@@ -191,12 +198,21 @@ class Lab:
             self.now += 0.1
             for each in chosen:
                 self.freeze()
-                self.step(each)
+                self._step_or_begin_again(each)
             for a, b in self.queues:
                 if a in chosen and b in chosen:
                     self.pump(a, b)
         for each in chosen:
-            self.step(each)
+            self._step_or_begin_again(each)
+
+    def _step_or_begin_again(self, who: str) -> None:
+        """A member whose store was replaced is started again, as its supervisor would do."""
+        try:
+            self.step(who)
+        except Replaced:
+            self.replaced.append(who)
+            self.crash(who)
+            self.start(who)
 
     def expire(self, who: str) -> None:
         """Let a member's election deadline pass, long after it heard a leader."""

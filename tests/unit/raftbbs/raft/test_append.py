@@ -13,16 +13,17 @@ from tests.unit.raftbbs.raft.raw_library import SUCCESS, raw_cluster
 
 @dataclass
 class Log:
-    """The terms of the entries 1, 2, …"""
+    """The terms of the entries 1, 2, …; those before `first_index` can't be looked at."""
 
     terms: list[int]
+    first_index: int = 1
 
     @property
     def last_index(self) -> int:
         return len(self.terms)
 
     def term_at(self, index: int) -> int:
-        assert index >= 1
+        assert index >= self.first_index
         return self.terms[index - 1]
 
 
@@ -88,6 +89,28 @@ def test_a_follower_takes_what_is_proven(
 def test_a_conflict_with_what_is_committed_ends_the_member(sent: AppendEntries) -> None:
     with pytest.raises(Fatal, match="committed"):
         reconcile(Log([0, 1, 1]), 3, sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (message(1, 0), (6, 1, 0, 4, 0)),
+        (message(1, 0, 1, 1, commit=3), (6, 1, 0, 4, 3)),
+        (message(2, 1, 1, 1, 1, 1, 2, commit=7), (6, 1, 1, 7, 7)),
+        (message(2, 1, 1, 1, 1, 2, commit=5), (5, 1, 1, 6, 5)),
+        (message(4, 1, 1, commit=5), (6, 1, 0, 5, 5)),
+    ],
+    ids=[
+        "a heartbeat from before our log: it agrees up to where ours begins",
+        "entries from before our log are known",
+        "from before it until behind its end",
+        "a conflict behind it",
+        "where it begins",
+    ],
+)
+def test_what_was_cut_off_agrees(sent: AppendEntries, expected: tuple[int, ...]) -> None:
+    log = Log([0, 1, 1, 1, 1, 1], first_index=4)
+    assert summary(reconcile(log, 5, sent)) == expected
 
 
 def test_raw_a_resent_range_removes_acknowledged_entries() -> None:

@@ -19,8 +19,18 @@ from diegod.internal.v1.raft_pb2 import (
     VoteRequest,
 )
 from diegod.raftbbs.raft.api import COMMAND_BYTES_MAX
-from diegod.raftbbs.raft.frames import FrameRefused, append_entries, check
+from diegod.raftbbs.raft.frames import (
+    SNAPSHOT_CHUNK_BYTES_MAX,
+    FrameRefused,
+    append_entries,
+    check,
+    snapshot_chunk,
+    snapshot_offer,
+    snapshot_request,
+)
+from diegod.raftbbs.raft.snapshot import DIGEST_BYTES, Snapshot
 
+DIGEST = b"d" * DIGEST_BYTES
 HUGE = (1 << 62) + 1
 LARGEST = b"\0" + b"x" * COMMAND_BYTES_MAX
 
@@ -54,6 +64,9 @@ def entry(index: int, term: int = 3, command: bytes = b"\0x") -> LogEntry:
         RaftFrame(stale_term=StaleTerm(term=1)),
         RaftFrame(read_index_request=ReadIndexRequest(id=(1 << 64) - 1)),
         RaftFrame(read_index_reply=ReadIndexReply(id=(1 << 64) - 1, ok=True, index=3)),
+        snapshot_offer(3, Snapshot(2, 3, 1, DIGEST)),
+        snapshot_request(DIGEST, 0, SNAPSHOT_CHUNK_BYTES_MAX),
+        snapshot_chunk(DIGEST, 1 << 40, b"x" * SNAPSHOT_CHUNK_BYTES_MAX),
     ],
 )
 def test_what_members_send_is_taken(frame: RaftFrame) -> None:

@@ -114,9 +114,38 @@ def test_a_tail_that_is_cut_is_gone(full: Disk) -> None:
     assert [entry[1:] for entry in journal[4:]] == [(5, 1), (6, 1), (7, 2)]  # type: ignore[index]
 
 
+def test_a_beginning_that_is_cut_is_gone(full: Disk) -> None:
+    full.journal.cut_to(3)
+    assert (full.journal.first_index, len(full.journal)) == (3, 8)
+    full.save()
+    journal = full.reopen()
+    assert (journal.first_index, journal.last_index, len(journal)) == (3, 10, 8)
+    assert journal[0] == (b"\0entry 3", 3, 1)
+    assert journal[1] == (b"\0entry 4", 4, 1)
+    assert journal.has(3, 1)
+    assert not journal.has(2, 1)
+    assert not journal.has(3, 2)
+    with pytest.raises(IndexError):
+        journal.entry(2)
+
+
+def test_a_cut_that_was_not_committed_to_disk_never_was(full: Disk) -> None:
+    full.journal.cut_to(3)
+    assert full.reopen().first_index == 1
+
+
+def test_a_log_that_begins_behind_what_is_applied_does_not_start(full: Disk) -> None:
+    for index in range(1, 4):
+        full.damage("log", key(index), None)
+    with pytest.raises(Fatal, match="does not fit a log that begins at 4"):
+        full.reopen()
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
+        (lambda journal: journal.cut_to(4), "applied up to 3, can't begin at 4"),
+        (lambda journal: (journal.cut_to(3), journal.cut_to(2)), "can't begin at 2"),
         (lambda journal: journal.cut_from(5), "entry 5 is committed"),
         (lambda journal: journal.add(b"\0", 12, 1), "does not follow"),
         (lambda journal: journal.add(b"\0", 10, 1), "does not follow"),

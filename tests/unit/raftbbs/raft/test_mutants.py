@@ -68,11 +68,11 @@ def count_every_acknowledgement(patch: Patch) -> None:
     """An acknowledgement counts in whatever term it comes."""
     take = Gate._on_append_reply
 
-    def take_all(self: Gate, peer: str, reply: AppendReply) -> None:
+    def take_all(self: Gate, peer: str, reply: AppendReply, now: float) -> None:
         of_this_term = AppendReply()
         of_this_term.CopyFrom(reply)
         of_this_term.term = self.library.term
-        take(self, peer, of_this_term)
+        take(self, peer, of_this_term, now)
 
     patch.setattr(Gate, "_on_append_reply", take_all)
 
