@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from diegod.raftbbs.raft.api import Limits, Timing
+
 if TYPE_CHECKING:
     from tests.sim.raft_world import World
 
@@ -23,6 +25,14 @@ class Faults:
 
 
 CALM = Faults(0, 0, 0, 0, 0, 0, 0)
+
+STORM_LIMITS = Limits(
+    log_kept_entries=5, log_cut_entries=3, snapshot_chunk_bytes=3000, snapshot_chunks=1
+)
+STORM_TIMING = Timing(snapshot_kept_s=1.0, snapshot_retry_s=0.3)
+"""Whoever was away for a moment is behind the others' logs, and a copy of the state comes in so
+many pieces that some are lost."""
+STORM_FAULTS = Faults(resets=3.0, crash_before_commit=0.002)
 
 
 class Mischief:

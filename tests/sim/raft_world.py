@@ -141,6 +141,11 @@ class World:
         except Crash:
             self.die(member)
             return
+        except Fatal as error:
+            self.promises.violate(f"{self.now:.3f} s: {who} can't start: {error}")
+            self.revived = tuple(each for each in self.revived if each != who)
+            self.crash(who)
+            return
         self.promises.begins_with(who, member.leadership().applied_index, member.applied())
         self.wake(member, self.now)
         for other in self.members:

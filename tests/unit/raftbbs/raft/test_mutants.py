@@ -6,15 +6,19 @@ it, or the random ones do; where both do, both are shown.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from diegod.internal.v1.raft_pb2 import AppendReply
+from diegod.raftbbs.raft import snapshot
 from diegod.raftbbs.raft.confirmations import Confirmations
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.gate import Gate
-from diegod.raftbbs.raft.journal import Journal
+from diegod.raftbbs.raft.journal import HardState, Journal
 from diegod.raftbbs.raft.step_transaction import StepTransaction
+from diegod.raftbbs.store.environment import Table, WriteTransaction
+from tests.sim.raft_faults import STORM_LIMITS, STORM_TIMING
 from tests.sim.raft_member import disks
 from tests.sim.raft_world import World
 from tests.unit.raftbbs.raft.lab import lab
@@ -94,11 +98,34 @@ def read_before_first_entry(patch: Patch) -> None:
     )
 
 
-def _found_by_seeds(count: int, members: int = 3, seconds: float = 15.0) -> list[str]:
+def count_a_copy_as_acknowledged(patch: Patch) -> None:
+    """F1, F6: whoever is offered a copy counts as having what is in it, and all behind it."""
+    leave = Gate._leave_behind
+
+    def believe(self: Gate, peer: str, reply: AppendReply, now: float) -> None:
+        leave(self, peer, reply, now)
+        end = self._journal.last_index + 1
+        everything = {"next_node_idx": end, "reset": False, "success": True}
+        self.library.deliver(peer, {"type": "next_node_idx", **everything})
+
+    patch.setattr(Gate, "_leave_behind", believe)
+
+
+def take_over_the_promises_of_another(patch: Patch) -> None:
+    """The term and the vote of the installed copy are not this member's."""
+    write = snapshot.write_hard_state
+
+    def forget(transaction: WriteTransaction, meta: Table, state: HardState) -> None:
+        write(transaction, meta, replace(state, term=1, voted_for=None))
+
+    patch.setattr(snapshot, "write_hard_state", forget)
+
+
+def _found_by_seeds(count: int, seconds: float = 15.0, **bounds: Any) -> list[str]:
     """The first violation that random histories find."""
     for seed in range(count):
         with disks() as folder:
-            world = World(seed, folder, members=members).run(seconds)
+            world = World(seed, folder, **bounds).run(seconds)
         if world.violations:
             return world.violations
     return []
@@ -139,3 +166,11 @@ def test_an_acknowledgement_of_another_term_commits_without_a_majority(monkeypat
 def test_random_histories_find_it(monkeypatch: Patch, mutate: Callable[[Patch], None]) -> None:
     mutate(monkeypatch)
     assert _found_by_seeds(40) != []
+
+
+@pytest.mark.parametrize(
+    "mutate", [count_a_copy_as_acknowledged, take_over_the_promises_of_another]
+)
+def test_storms_of_snapshots_find_it(monkeypatch: Patch, mutate: Callable[[Patch], None]) -> None:
+    mutate(monkeypatch)
+    assert _found_by_seeds(40, limits=STORM_LIMITS, timing=STORM_TIMING) != []

@@ -10,12 +10,13 @@ import pytest
 
 from diegod.raftbbs.raft import journal
 from diegod.raftbbs.raft.api import Limits
-from tests.sim.raft_faults import Faults
+from tests.sim.raft_faults import STORM_FAULTS, STORM_LIMITS, STORM_TIMING, Faults
 from tests.sim.raft_member import disks
 from tests.sim.raft_world import World
 
 SECONDS = 15.0
-SEEDS_OF_3, SEEDS_OF_5, SEEDS_WITH_NARROW_BOUNDS = range(30), range(10), range(100, 110)
+SEEDS_OF_3, SEEDS_OF_5, SEEDS_WITH_NARROW_BOUNDS = range(6), range(3), range(100, 106)
+STORMS = [range(first, first + 10) for first in range(200, 260, 10)]
 
 
 @pytest.fixture
@@ -53,6 +54,31 @@ def test_narrow_bounds_keep_the_promises(
     _check(World(seed, folder, limits=limits).run(SECONDS), at_least=20)
 
 
+@pytest.mark.parametrize("seeds", STORMS, ids=lambda seeds: f"{seeds[0]}..{seeds[-1]}")
+def test_storms_of_compaction_and_snapshots_keep_the_promises(seeds: range) -> None:
+    """Whoever is away for a moment needs the state of another; and its transfers break off."""
+    snapshots = resumed = 0
+    for seed in seeds:
+        faults = STORM_FAULTS if seed % 2 else Faults()
+        with disks() as folder:
+            world = World(seed, folder, limits=STORM_LIMITS, timing=STORM_TIMING)
+            world.run(SECONDS, faults)
+        assert world.violations == [], f"seed {seed}"
+        assert len(world.promises.acknowledged) >= 20
+        assert world.cut_logs == set(world.members)
+        snapshots += world.snapshots
+        resumed += world.resumed
+    assert snapshots >= 10
+    assert resumed > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_storms_among_five_members_keep_the_promises(folder: Path, seed: int) -> None:
+    world = World(seed, folder, members=5, limits=STORM_LIMITS, timing=STORM_TIMING)
+    _check(world.run(SECONDS, STORM_FAULTS), at_least=20)
+    assert world.snapshots > 0
+
+
 @pytest.mark.parametrize("members", [1, 2, 4])
 def test_other_numbers_of_members_keep_their_promises(folder: Path, members: int) -> None:
     world = World(members, folder, members=members).run(SECONDS)
@@ -83,6 +109,6 @@ def test_a_seed_is_a_history() -> None:
     stories = []
     for _ in range(2):
         with disks() as folder:
-            world = World(3, folder).run(5.0)
-            stories.append((world.promises, world.crashes, world.now))
+            world = World(3, folder, limits=STORM_LIMITS, timing=STORM_TIMING).run(5.0)
+            stories.append((world.promises, world.crashes, world.snapshots, world.now))
     assert stories[0] == stories[1]
