@@ -17,7 +17,7 @@ from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import LoopDriver
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import Member
-from diegod.raftbbs.raft.api import Timing
+from diegod.raftbbs.raft.api import Limits, Replaced, Timing
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.replica import AppliedEntry, Replica
 from diegod.raftbbs.store import identity as birth_record
@@ -48,6 +48,8 @@ MAP_SIZE = 64 << 20
 LEASE_TTL_S = 10.0
 #: Slower than production's by a factor of three: half of the simulation would be heartbeats.
 SLOW = Timing(heartbeat_s=0.3, election_min_s=1.0, election_max_s=2.0)
+#: Who was away for a while needs the state of another, in several pieces.
+SMALL = Limits(log_kept_entries=20, log_cut_entries=8, snapshot_chunk_bytes=32 << 10)
 MEMORY_MB, CONTAINERS = 1024, 10
 
 
@@ -57,6 +59,7 @@ class ObservedTicking(Ticking):
     before: Callable[[], None]
     after: Callable[[TickResult], None]
     died: Callable[[], None]
+    replaced: Callable[[], None]
 
     def tick(self, inbox: Inbox, monotonic_s: float, wall_s: float) -> TickResult:
         try:
@@ -66,6 +69,9 @@ class ObservedTicking(Ticking):
         except Killed:
             self.died()
             raise
+        except Replaced:
+            self.replaced()
+            raise Killed from None
         return result
 
 
@@ -135,6 +141,7 @@ class SimMember(SimRole):
         super().__init__(ring, name)
         self.folder = folder
         self.environment: Environment | None = None
+        self.log: Engine | None = None
         self.member: Member | None = None
         self.tables: Tables | None = None
         #: Which commit, or end of a tick, from now on is this life's last; 0: none.
@@ -171,10 +178,19 @@ class SimMember(SimRole):
             self.ring.history.applied(self.name, index, payload, entry)
             return entry
 
-        log = Engine(environment, birth, apply, self.ids(), clock.monotonic(), timing=self.timing)
+        self.log = log = Engine(
+            environment,
+            birth,
+            apply,
+            self.ids(),
+            clock.monotonic(),
+            timing=self.timing,
+            limits=SMALL,
+        )
         leases = LeaseTable(LEASE_TTL_S)
         ticking = ObservedTicking(birth.member_id, log, environment, tables, leases)
         ticking.before, ticking.after, ticking.died = self._before, self._after, self._died
+        ticking.replaced = self._replaced
         driver = LoopDriver(ticking, clock)
         member = Member(birth, environment, tables, log.leadership(), driver.wake)
         dialer = self.dialer(process, Role.BBS)
@@ -194,10 +210,13 @@ class SimMember(SimRole):
 
     def kill(self, silently: bool = False) -> None:
         environment, self.environment, self.member = self.environment, None, None
+        log, self.log = self.log, None
         self.tables = None
         self.dies_before_commit = self.dies_after_commit = 0
         self.dies_soon = False
         super().kill(silently)
+        if log is not None:
+            log.close()
         if environment is not None:
             environment.close()
 
@@ -242,6 +261,12 @@ class SimMember(SimRole):
         if process is not None:
             process.kill()
             self.ring.network.at(0.0, self._close_after_death)
+
+    def _replaced(self) -> None:
+        """Its store is another's state now: its supervisor starts it again."""
+        self.ring.counts["snapshots"] += 1
+        self.ring.note(f"{self.name} took over the state of another")
+        self._died()
 
     def _close_after_death(self) -> None:
         self.kill()

@@ -1,5 +1,8 @@
 """A member far behind takes over the leader's state: what passes between them; F1, F6, F14."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from diegod.raftbbs.raft.api import AnswerStatus, Replaced
 from diegod.raftbbs.raft.journal import read_hard_state
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import META_TABLE
-from tests.unit.raftbbs.raft.behind import SMALL, WRITTEN, Later, until_installed
+from tests.unit.raftbbs.raft.behind import SMALL, WRITTEN, Later, leave_behind, until_installed
 from tests.unit.raftbbs.raft.lab import Lab, lab
 from tests.unit.raftbbs.raft.raw_library import raw_cluster
 
@@ -178,3 +181,31 @@ def test_a_copy_that_can_not_be_made_is_tried_again_later(
     assert parted["A"]._serving.pinned_index is None
     parted.settle(rounds=120)
     assert parted.replaced == ["C"]
+
+
+def test_the_copy_is_made_and_prepared_beside_the_steps() -> None:
+    """In threads, as in production; the steps go on meanwhile."""
+    steps: list[str] = []
+
+    def slowly(work: Callable[[], Any]) -> Any:
+        def run() -> Any:
+            before = len(steps)
+            while len(steps) < before + 3:
+                time.sleep(0.001)
+            return work()
+
+        return pool.submit(run)
+
+    with ThreadPoolExecutor(2) as pool, lab(limits=SMALL, background=slowly) as table:
+        leave_behind(table)
+        table.join("C")
+        until = time.monotonic() + 10
+        while not table.replaced and time.monotonic() < until:
+            steps.append("step")
+            table.step("A", b"meanwhile %d" % len(steps), seconds=0.01)
+            table.settle(rounds=1)
+            time.sleep(0.001)
+        table.settle(rounds=30)
+        assert table.replaced == ["C"]
+        assert table.applied("C") == table.applied("A")
+        assert len(table.applied("C")) == len(WRITTEN) + len(steps)
