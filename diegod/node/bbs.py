@@ -110,7 +110,7 @@ async def _serve(
         await _listen(api, settings.node.bind, settings.bbs.port)
         ready()
         _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
-        await _until_one_ends(driver.run(member), links.run(), end_silent_watches(member, clock))
+        await _until_one_fails(driver.run(member), links.run(), end_silent_watches(member, clock))
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
@@ -132,11 +132,14 @@ def handlers(
     }
 
 
-async def _until_one_ends(*loops: Coroutine[Any, Any, None]) -> None:
-    """None of them goes on without the others, and the store is closed under none of them."""
+async def _until_one_fails(*loops: Coroutine[Any, Any, None]) -> None:
+    """None of them goes on without the others, and the store is closed under none of them.
+
+    A member that dials no other has done with its links at once; that is no failure.
+    """
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         for task in tasks:
             task.cancel()

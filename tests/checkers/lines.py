@@ -25,7 +25,7 @@ FORMAT = "diegod client history"
 VERSION = 1
 
 
-class HistoryUnreadable(ValueError):
+class HistoryFileError(ValueError):
     """The file is not a whole history of this version; the message says where and why."""
 
 
@@ -49,18 +49,18 @@ def written(history: History) -> Iterator[str]:
 
 
 def read(lines: Iterable[str]) -> History:
-    """The history that these lines hold. Raises HistoryUnreadable."""
+    """The history that these lines hold. Raises HistoryFileError."""
     reader = _Reader()
     number = 0
     for number, line in enumerate(lines, start=1):
         try:
             reader.take(line)
         except (ValueError, KeyError, TypeError) as error:
-            raise HistoryUnreadable(f"line {number}: {_reason(error)}") from None
+            raise HistoryFileError(f"line {number}: {_reason(error)}") from None
     try:
         return reader.history()
     except ValueError as error:
-        raise HistoryUnreadable(f"after line {number}: {error}") from None
+        raise HistoryFileError(f"after line {number}: {error}") from None
 
 
 class _Reader:
