@@ -113,7 +113,7 @@ def secure_channel(
 
 async def outcome_of(channel: grpc.aio.Channel, path: str, request: bytes = b"") -> Refused | None:
     """What comes of one call with raw bytes, whatever its kind; None: it was answered."""
-    call = channel.stream_stream(path)(iter_once(request), timeout=3.0)
+    call: Any = channel.stream_stream(path)(iter_once(request), timeout=3.0)
     try:
         async for _ in call:
             break

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -50,7 +51,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.furnish()
     made.init_stores()
     for who in PEOPLE:
-        add_principal(made, *who.split("/"))
+        role, _, id_ = who.partition("/")
+        add_principal(made, role, id_)
     processes = Processes(made)
     try:
         processes.start("bbs-1")
@@ -426,12 +428,12 @@ async def test_a_refusal_is_a_status_that_any_language_can_read(site: Site, memb
     request = task_pb2.DesireTaskRequest(definition=bad)
     folder = principal_folder(site, "user", "alice")
     async with secure_channel(member.address, site.ca / "ca.crt", folder) as channel:
-        desire = channel.unary_unary(method(DESIRE).path)
+        desire: Any = channel.unary_unary(method(DESIRE).path)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await desire(request.SerializeToString(), timeout=5.0)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     trailing = dict(refused.value.trailing_metadata() or ())
-    status = Status.FromString(trailing["grpc-status-details-bin"])  # type: ignore[arg-type]
+    status = Status.FromString(trailing["grpc-status-details-bin"])
     assert status.message == refused.value.details()
     info, problems = ErrorInfo(), BadRequest()
     assert status.details[0].Unpack(info)
