@@ -102,7 +102,7 @@ async def _serve(
     member.send = links.send
     member.refuse = links.refuse
     api = Server(who.server(), settings.cluster.name, clock)
-    api.add(served_by("bbs"), handlers(member, clock, dialer, links.up, leases.ttl_s))
+    api.add(served_by("bbs"), handlers(member, dialer, links.up, leases.ttl_s))
     raft = Server(who.server(), settings.cluster.name, clock)
     raft.add(served_by("raft"), {EXCHANGE: links.exchange})
     try:
@@ -117,7 +117,7 @@ async def _serve(
 
 
 def handlers(
-    member: Member, clock: Clock, dialer: Dialer, connected: Callable[[str], bool], ttl_s: float
+    member: Member, dialer: Dialer, connected: Callable[[str], bool], ttl_s: float
 ) -> Handlers:
     """Every method of a member's API; the simulation serves the same."""
     access = Access(member)
@@ -127,7 +127,7 @@ def handlers(
         **CellService(access).handlers(),
         **EventService(access).handlers(),
         **RingService(access, ttl_s).handlers(),
-        **ClusterService(access, clock, connected).handlers(),
+        **ClusterService(access, connected).handlers(),
         **LogRelay(access, dialer).handlers(),
     }
 

@@ -109,6 +109,8 @@ def owner_of(settings: Settings, ids: Ids) -> Owner:
     if not path.exists():
         aside = path.with_name(path.name + ".new")
         aside.write_text(ids.new_id())
+        with aside.open() as written:  # a lost id would make strangers of its own containers
+            os.fsync(written.fileno())
         aside.replace(path)
     return Owner(path.read_text().strip(), settings.node.id)
 

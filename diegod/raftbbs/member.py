@@ -43,6 +43,7 @@ class Member:
         self.environment = environment
         self.feed = Feed()
         self.leadership = leadership
+        self.clock_offset_s = 0.0
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self._wake = wake
@@ -127,6 +128,7 @@ class Member:
     def deliver(self, result: TickResult) -> None:
         """What came of a tick. Called by the driver, on the event loop."""
         self.leadership = result.leadership
+        self.clock_offset_s = result.clock_offset_s
         self._send(result)
         for entry in result.entries:
             self.feed.publish(entry.revision, entry.changes)

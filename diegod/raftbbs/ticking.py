@@ -77,6 +77,7 @@ class TickResult:
     renewals: list[tuple[int, bool | DomainError]] = field(default_factory=list)
     entries: list[AppliedEntry] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    clock_offset_s: float = 0.0  # of this member's wall clock, ahead of replicated time
     links_seen: int = 0  # how many changes of links went into this tick and those before it
 
 
@@ -119,6 +120,7 @@ class Ticking:
             (self._log.connected if link.up else self._log.disconnected)(link.peer)
         self._links_seen += len(inbox.links)
         result = TickResult(self._log.leadership(), links_seen=self._links_seen)
+        result.clock_offset_s = self._time.clock_offset_s(monotonic_s, wall_s)
         self._take(inbox, result)
         step = self._log.step(
             inbox.frames, self._proposals(monotonic_s, wall_s), inbox.reads, monotonic_s

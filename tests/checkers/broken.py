@@ -13,7 +13,7 @@ from tests.checkers.drafts import Draft, NothingToBreakError
 from tests.checkers.history import History
 from tests.checkers.replay import Fault
 
-_SEEDS_MAX = 2_000
+_SEEDS_MAX = 500
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ class Verb(StrEnum):
     SCALE_LRP = "scale_lrp"  # change what is there; with an expected revision, compare-and-set
     READ = "read"
 
+    @property
+    def can_compare_and_set(self) -> bool:
+        return self in (Verb.DESIRE_LRP, Verb.SCALE_LRP)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -154,6 +158,8 @@ def _problems(operations: Sequence[Operation]) -> Iterator[str]:
     for operation in sorted(operations, key=lambda each: (each.invoked_ns, each.returned_ns)):
         if operation.returned_ns < operation.invoked_ns:
             yield f"operation {operation.request_id} returned before it was invoked"
+        if operation.expected_revision and not operation.verb.can_compare_and_set:
+            yield f"operation {operation.request_id}: {operation.verb} expects no revision"
         if operation.invoked_ns < free_at.get(operation.client, operation.invoked_ns):
             yield f"client {operation.client} did two things at once: {operation.request_id}"
         free_at[operation.client] = operation.returned_ns

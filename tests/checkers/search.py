@@ -65,7 +65,7 @@ def _refuses(row: Row | None, operation: Operation) -> Reason | None:
         return Reason.RESOURCE_NOT_FOUND
     if operation.verb is Verb.DESIRE_TASK and row is not None and row.value != operation.value:
         return Reason.RESOURCE_EXISTS
-    expected = operation.expected_revision
+    expected = operation.expected_revision  # 0 for what is no compare-and-set
     if expected and expected != (row.revision if row is not None else 0):
         return Reason.RESOURCE_CONFLICT
     return None

@@ -148,7 +148,7 @@ class _Simulation:
         if key.name.startswith("lrp/"):
             verb = chance.choice((Verb.SCALE_LRP, Verb.SCALE_LRP, Verb.DESIRE_LRP, Verb.READ))
             value = str(chance.randint(1, 5))
-        is_set = verb in (Verb.SCALE_LRP, Verb.DESIRE_LRP) and chance.random() < 0.6
+        is_set = verb.can_compare_and_set and chance.random() < 0.6
         return Operation(
             request_id=f"r{self._next_number()}",
             client=client,

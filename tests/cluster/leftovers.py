@@ -39,6 +39,11 @@ def _processes(directory: Path) -> list[str]:
     return found
 
 
+def roles(dev: Dev) -> list[str]:
+    """The parts of the cluster that are alive: members, brains, agents."""
+    return [line for line in _processes(dev.directory) if "--role=" in line]
+
+
 def _mounts(directory: Path) -> list[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [line for line in lines if line.split(" ")[4].startswith(f"{directory}/")]

@@ -22,7 +22,7 @@ from tests.cluster.dev import (
     remove,
     start_dev,
 )
-from tests.cluster.leftovers import container_pids, traces
+from tests.cluster.leftovers import container_pids, roles, traces
 from tests.cluster.terminal import Done, Terminal, ended
 from tests.cluster.waiting import is_alive, until
 
@@ -176,6 +176,7 @@ def test_killed_taken_up_stopped_and_begun_anew(terminal: Terminal, backend: str
         assert len(pids) == 2
         first.process.kill()
         first.process.wait()
+        until("the end of its roles", lambda: not roles(first))
         assert all(is_alive(pid) for pid in pids.values())
 
         second = start_dev(terminal, backend)
@@ -197,6 +198,7 @@ def test_killed_taken_up_stopped_and_begun_anew(terminal: Terminal, backend: str
         until("the instances again", lambda: len(container_pids(third)) == 2)
         third.process.kill()
         third.process.wait()
+        until("the end of its roles", lambda: not roles(third))
 
         fresh = start_dev(terminal, backend, "--fresh")
         runs.append(fresh)

@@ -188,7 +188,7 @@ class SimMember(SimRole):
         self.member = member
         listen = self.ring.network.listen
         own = voter(self.name)
-        listen(own.api_address, process, handlers(member, clock, dialer, links.up, leases.ttl_s))
+        listen(own.api_address, process, handlers(member, dialer, links.up, leases.ttl_s))
         listen(own.raft_address, process, {EXCHANGE: links.exchange})
         process.main(_all(driver.run(member), links.run(), end_silent_watches(member, clock)))
 

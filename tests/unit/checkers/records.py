@@ -41,9 +41,12 @@ def write(
     return Operation(request_id, client, key, verb, *times, outcome, value, expected)
 
 
-def read(request_id: str, times: tuple[int, int], seen: Row | None, at: int = 0) -> Operation:
+def read(
+    request_id: str, times: tuple[int, int], seen: Row | None, at: int = 0, client: int = 0
+) -> Operation:
     outcome = NOT_FOUND if seen is None else Done(seen, at or seen.revision)
-    return Operation(request_id, sum(request_id.encode()), KEY, Verb.READ, *times, outcome)
+    client = client or sum(request_id.encode())
+    return Operation(request_id, client, KEY, Verb.READ, *times, outcome)
 
 
 def history(

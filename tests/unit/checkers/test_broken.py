@@ -7,9 +7,11 @@ import pytest
 
 from tests.checkers import broken, lines, simulated
 from tests.checkers.broken import KINDS, Kind
+from tests.checkers.drafts import Draft
 from tests.checkers.history import Done, History, Operation, Row
-from tests.checkers.linearizable import Verdict, judge, overall
-from tests.checkers.replay import violations
+from tests.checkers.linearizable import judge, overall
+from tests.checkers.replay import Fault, violations
+from tests.checkers.search import Verdict
 
 EXAMPLES = 10
 
@@ -33,8 +35,6 @@ def test_there_are_many_kinds_and_more_than_two_hundred_different_ones() -> None
 
 
 def test_every_fault_has_a_kind() -> None:
-    from tests.checkers.replay import Fault
-
     assert {kind.fault for kind in KINDS} == set(Fault)
 
 
@@ -43,7 +43,7 @@ def test_the_same_ones_each_time() -> None:
 
 
 def test_a_kind_of_which_there_is_none_says_so() -> None:
-    def never(draft: broken.Draft) -> History:
+    def never(draft: Draft) -> History:
         return draft.pick(list[History]())
 
     with pytest.raises(ValueError, match="gave only 0 histories of kind never"):
@@ -61,8 +61,10 @@ def _disturbed(history: History, chance: random.Random) -> History:
 def _disturbed_operation(operation: Operation, chance: random.Random) -> Operation:
     step = chance.choice((-3, -1, 1, 3))
     outcome = operation.outcome
-    if not isinstance(outcome, Done) or chance.random() < 0.2:
+    if operation.verb.can_compare_and_set and chance.random() < 0.4:
         return replace(operation, expected_revision=max(0, operation.expected_revision + step))
+    if not isinstance(outcome, Done):
+        return operation
     if outcome.read_revision and chance.random() < 0.7:
         return replace(operation, outcome=Done(outcome.row, outcome.read_revision + step))
     row = Row(outcome.row.revision + step, outcome.row.request_id, outcome.row.value)

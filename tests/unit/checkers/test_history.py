@@ -22,6 +22,11 @@ def test_a_client_does_one_thing_at_a_time() -> None:
         history(write("ab", (0, 5), "1", 1), write("ba", (4, 6), "2", 2))
 
 
+def test_only_a_compare_and_set_expects_a_revision() -> None:
+    with pytest.raises(ValueError, match="operation a: desire_task expects no revision"):
+        history(write("a", (0, 1), "1", 1, expected=5, verb=Verb.DESIRE_TASK))
+
+
 def test_a_client_goes_on_at_the_moment_it_was_answered() -> None:
     assert history(write("ab", (0, 5), "1", 1), write("ba", (5, 6), "2", 2)).final_revision == 2
 
@@ -53,6 +58,5 @@ def test_an_operation_reads_like_a_sentence() -> None:
     assert str(scale).endswith(
         ": scale_lrp(lrp/web, value=3, expected_revision=9) as r7 -> 3 (revision 12, by r7)"
     )
-    assert str(read("r8", (0, 1), None)).endswith(
-        ": read(lrp/web) as r8 -> refused, ResourceNotFound"
-    )
+    missing = str(read("r8", (0, 1), None))
+    assert missing.endswith(": read(lrp/web) as r8 -> refused, ResourceNotFound")

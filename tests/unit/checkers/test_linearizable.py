@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diegod.models.errors import Reason
-from tests.checkers import simulated
+from tests.checkers import lines, simulated
 from tests.checkers.history import Done, History, Operation, Outcome, Refused, Row, Unknown, Verb
-from tests.checkers.linearizable import DEFAULT_LIMITS, Judgement, Limits, Verdict, judge, overall
+from tests.checkers.linearizable import DEFAULT_LIMITS, Judgement, Limits, judge, overall
+from tests.checkers.search import Verdict
 from tests.unit.checkers import every_order
 from tests.unit.checkers.records import CONFLICT, KEY, UNKNOWN, history, read, row, write
 
@@ -80,17 +81,22 @@ def _made_up(operation: Operation, whole: History, chance: random.Random) -> Ope
         Refused(chance.choice(reasons)),
         Unknown(),
     )
-    if operation.is_write and chance.random() < 0.3:
+    if operation.verb.can_compare_and_set and chance.random() < 0.3:
         return replace(operation, expected_revision=chance.choice((0, revision, at.revision)))
     return replace(operation, outcome=chance.choice(outcomes))
 
 
+def _can_be_tried_out(whole: History) -> bool:
+    return sum(isinstance(each.outcome, Unknown) for each in whole.operations) <= 2
+
+
 def test_it_agrees_with_every_order_tried_out() -> None:
     found: Counter[Verdict] = Counter()
-    for seed in range(1_500):
-        whole = _tiny(seed)
+    for whole in filter(_can_be_tried_out, map(_tiny, range(1_200))):
         answer = verdict(whole)
-        assert (answer is Verdict.LINEARIZABLE) == every_order.explains(whole), f"seed {seed}"
+        assert (answer is Verdict.LINEARIZABLE) == every_order.explains(whole), "\n".join(
+            lines.written(whole)
+        )
         found[answer] += 1
     assert found[Verdict.LINEARIZABLE] > 300
     assert found[Verdict.NOT_LINEARIZABLE] > 300
@@ -139,7 +145,7 @@ def _crowd(count: int, outcome: Outcome) -> History:
         write(f"{chr(97 + i)}", (2 * i, 2 * i + 1), str(i + 1), outcome, verb=Verb.DESIRE_LRP)
         for i in range(count)
     ]
-    return history(*writes, feed={1: (KEY, row(1, "99", "nobody"))})
+    return history(*writes, feed={20: (KEY, row(20, "99", "nobody"))})
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,7 @@ def _crowd(count: int, outcome: Outcome) -> History:
         (_crowd(4, CONFLICT), Limits(operations=3), "4 operations, 3 can be searched"),
         (_crowd(4, CONFLICT), Limits(clients=3), "4 clients, 3 can be searched"),
         (_crowd(9, UNKNOWN), Limits(), "9 unknown outcomes, 8 can be searched"),
-        (_crowd(8, UNKNOWN), Limits(steps=20), "no answer after 20 steps"),
+        (_crowd(8, UNKNOWN), Limits(steps=3), "no answer after 3 steps"),
     ],
 )
 def test_what_is_too_large_is_undecided(whole: History, limits: Limits, words: str) -> None:
@@ -162,7 +168,7 @@ def test_at_its_limits_it_decides() -> None:
 
 def test_the_largest_key_with_all_that_is_unknown_is_decided_within_the_steps() -> None:
     plan = simulated.Plan(
-        3, operations=300, clients=10, keys=1, unknown_share=0.04, key_operations=300
+        3, operations=300, clients=10, keys=1, unknown_share=0.02, key_operations=300
     )
     whole = simulated.history(plan)
     assert len(whole.final) == 1
@@ -191,7 +197,7 @@ def test_the_witness_is_the_shortest_beginning_that_no_order_explains() -> None:
         read("c", (4, 5), SECOND),
         read("d", (6, 7), FIRST),
     ]
-    rest = [read(f"later-{i}", (10 + i, 10 + i), SECOND) for i in range(20)]
+    rest = [read(f"later-{i}", (10 + i, 10 + i), SECOND, client=1) for i in range(20)]
     answer = judgement(history(*begin, *rest))
     assert answer.verdict is Verdict.NOT_LINEARIZABLE
     assert list(answer.witness) == begin

@@ -17,10 +17,8 @@ Lines = list[str]
 
 def a_file() -> Lines:
     made = row(1, "1", "a")
-    whole = history(
-        write("a", (0, 1), "1", 1), read("b", (2, 3), made), write("c", (4, 5), "2", UNKNOWN)
-    )
-    return list(lines.written(whole))
+    reading, open_ = read("b", (2, 3), made), write("c", (4, 5), "2", UNKNOWN)
+    return list(lines.written(history(write("a", (0, 1), "1", 1), reading, open_)))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -53,6 +51,10 @@ def _without(number: int) -> Callable[[Lines], Lines]:
     return lambda whole: whole[:number] + whole[number + 1 :]
 
 
+def _and(line: str) -> Callable[[Lines], Lines]:
+    return lambda whole: [whole[0], line, *whole[1:]]
+
+
 def _with(number: int, old: str, new: str) -> Callable[[Lines], Lines]:
     def change(whole: Lines) -> Lines:
         assert old in whole[number]
@@ -71,13 +73,12 @@ def _with(number: int, old: str, new: str) -> Callable[[Lines], Lines]:
         (_without(4), "1 changes were written, 0 are here"),
         (lambda whole: [*whole, whole[1]], "line 8: comes after the end"),
         (lambda whole: [whole[0], *whole], "line 2: is a second header"),
-        (lambda whole: [*whole[:1], "{", *whole[1:]], "line 2: "),
-        (lambda whole: [*whole[:1], "[]", *whole[1:]], "line 2: .* is not a record"),
-        (lambda whole: [*whole[:1], '{"guess":{}}', *whole[1:]], "line 2: 'guess' is no kind"),
-        (
-            lambda whole: [*whole[:1], '{"operation":{}}', *whole[1:]],
-            "line 2: 'request_id' is missing",
-        ),
+        (_and("{"), "line 2: Expecting property name"),
+        (_and("{}"), "line 2: {} is not one record with its name"),
+        (_and("[]"), r"line 2: \[\] is not one record with its name"),
+        (_and('{"operation":5}'), "line 2: 5 is not a record"),
+        (_and('{"operation":{}}'), "line 2: 'request_id' is missing"),
+        (_and('{"guess":{}}'), "line 2: 'guess' is no kind"),
         (_with(1, '"invoked_ns":0', '"invoked_ns":"0"'), "line 2: '0' is not a number"),
         (_with(1, '"invoked_ns":0', '"invoked_ns":true'), "line 2: True is not a number"),
         (_with(1, '"key":"lrp/web"', '"key":5'), "line 2: 5 is not a text"),

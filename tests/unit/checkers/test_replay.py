@@ -129,7 +129,7 @@ def test_an_answer_that_the_rules_do_not_give(
     verb: Verb, expected: int, outcome: Done | Refused
 ) -> None:
     other = write("b", (2, 3), "1", outcome, expected=expected, verb=verb)
-    assert faults(history(write("a", (0, 1), "1", 1), other)) == [Fault.WRONG_ANSWER]
+    assert faults(history(other, initial=FIRST)) == [Fault.WRONG_ANSWER]
 
 
 def test_a_task_is_created_once_and_an_equal_one_is_answered() -> None:

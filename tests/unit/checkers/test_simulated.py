@@ -1,14 +1,17 @@
 """The simulated store: it answers like the real one, and a seed makes one history."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import Reason
 from tests.checkers import simulated
 from tests.checkers.history import Done, History, Operation, Outcome, Refused, Row, Unknown, Verb
-from tests.checkers.linearizable import Verdict, judge, overall
+from tests.checkers.linearizable import judge, overall
 from tests.checkers.replay import violations
+from tests.checkers.search import Verdict
 from tests.unit.raftbbs.core.board import Board, a_task, an_lrp
 
 
@@ -41,7 +44,7 @@ def test_the_real_store_gives_the_same_answers(tmp_path: Path) -> None:
         call = _call(number, ours, chance)
         outcome = ours.apply(call)
         assert _really(real, call) == outcome, str(call)
-        told.append(Operation(*_asked(call), outcome, call.value, call.expected_revision))
+        told.append(replace(call, outcome=outcome))
     history = History(0, told, ours.changes, ours.revision, {}, ours.rows)
     assert {type(each.outcome) for each in told} == {Done, Refused}
     assert violations(history) == []
@@ -50,35 +53,30 @@ def test_the_real_store_gives_the_same_answers(tmp_path: Path) -> None:
 
 def _call(number: int, store: simulated.Store, chance: random.Random) -> Operation:
     name = chance.choice(("task/t1", "task/t2", "lrp/a", "lrp/b", "lrp/c"))
-    verbs = (Verb.DESIRE_TASK, Verb.READ)
+    verbs = [Verb.DESIRE_TASK, Verb.READ]
     if name.startswith("lrp/"):
-        verbs = (Verb.DESIRE_LRP, Verb.SCALE_LRP, Verb.SCALE_LRP, Verb.READ)
+        verbs = [Verb.DESIRE_LRP, Verb.SCALE_LRP, Verb.SCALE_LRP, Verb.READ]
     verb = chance.choice(verbs)
     now = store.rows.get(name)
     known = now.revision if now is not None else 0
-    is_set = verb in (Verb.DESIRE_LRP, Verb.SCALE_LRP)
-    expected = chance.choice((0, known, known, known + 1, 1)) if is_set else 0
+    some = (0, known, known, known + 1, 1)
+    expected = chance.choice(some) if verb.can_compare_and_set else 0
     value = "" if verb is Verb.READ else str(chance.randint(1, 3))
     times = 10 * number, 10 * number + 5
     return Operation(f"r{number}", 1, name, verb, *times, Unknown(), value, expected)
 
 
-def _asked(call: Operation) -> tuple[str, int, str, Verb, int, int]:
-    return (
-        call.request_id, call.client, call.key, call.verb, call.invoked_ns, call.returned_ns
-    )  # fmt: skip
-
-
 def _really(board: Board, call: Operation) -> Outcome:
     if call.verb is Verb.READ:
         return _really_read(board, call.key)
-    outcome = board.say("user/ann", call.request_id, **{call.verb.value: _command(call)})
+    command: dict[str, Any] = {call.verb.value: _command(call)}
+    outcome = board.say("user/ann", call.request_id, **command)
     if outcome.reason:
         return Refused(Reason(outcome.reason))
     return Done(_row(board, call.key) or Row(0, "", ""))
 
 
-def _command(call: Operation) -> object:
+def _command(call: Operation) -> Any:
     guid = call.key.partition("/")[2]
     if call.verb is Verb.DESIRE_TASK:
         return c.DesireTask(task=a_task(guid), definition=call.value.encode())

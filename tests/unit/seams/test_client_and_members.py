@@ -15,10 +15,16 @@ from diegod.rpc import errors, ring
 from diegod.rpc.client import ClusterClient
 from diegod.rpc.methods import Method
 from diegod.rpc.ring import RingClient
-from diegod.v1.task_pb2 import DeleteTaskReply, DeleteTaskRequest, GetTaskRequest
+from diegod.v1.task_pb2 import (
+    CancelTaskRequest,
+    DeleteTaskReply,
+    DeleteTaskRequest,
+    GetTaskRequest,
+)
 from diegod.world import SystemClock
 from diegod.world.ids import SeededIds
 
+CANCEL = "diegod.v1.TaskService/Cancel"
 DELETE = "diegod.v1.TaskService/Delete"
 GET = "diegod.v1.TaskService/Get"
 
@@ -69,11 +75,17 @@ async def _refused(client: ClusterClient, name: str, request: Any) -> Reason:
     return raised.value.reason
 
 
-async def test_a_task_that_is_gone_at_the_second_try_may_be_gone_by_the_first() -> None:
+async def test_a_task_that_is_gone_at_the_second_try_was_removed_by_the_first() -> None:
     lost, gone = _error(Reason.UNKNOWN_OUTCOME), _error(Reason.RESOURCE_NOT_FOUND)
     request = DeleteTaskRequest(task_guid="t1")
-    assert await _refused(_client(Scripted(lost, gone)), DELETE, request) is Reason.UNKNOWN_OUTCOME
+    assert await _client(Scripted(lost, gone)).call(DELETE, request) == DeleteTaskReply()
     assert await _refused(_client(Scripted(gone)), DELETE, request) is Reason.RESOURCE_NOT_FOUND
+
+
+async def test_a_write_is_as_unknown_as_its_least_known_try() -> None:
+    lost, gone = _error(Reason.UNKNOWN_OUTCOME), _error(Reason.RESOURCE_NOT_FOUND)
+    request = CancelTaskRequest(task_guid="t1")
+    assert await _refused(_client(Scripted(lost, gone)), CANCEL, request) is Reason.UNKNOWN_OUTCOME
 
 
 async def test_what_no_try_can_have_caused_is_said_as_it_is() -> None:

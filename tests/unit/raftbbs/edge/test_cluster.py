@@ -7,7 +7,6 @@ from diegod.internal.v1.command_pb2 import UpsertDomain
 from diegod.raftbbs.edge.cluster import ClusterService
 from diegod.raftbbs.feed import Interest
 from diegod.v1 import cluster_pb2 as api
-from diegod.world import SystemClock
 from tests.unit.raftbbs.bbs import ADDRESS, ANN, CLUSTER, MEMBER, running
 
 
@@ -15,7 +14,7 @@ async def test_a_member_says_who_it_is_and_how_it_sees_the_cluster(tmp_path: Pat
     async with running(tmp_path / "m1") as bbs:
         await bbs.done(ANN, upsert_domain=UpsertDomain(domain="d"))
         bbs.member.feed.subscribe(Interest())
-        service = ClusterService(bbs.access, SystemClock(), lambda peer: False)
+        service = ClusterService(bbs.access, lambda peer: False)
         status = await service.get_bbs_status(api.GetBbsStatusRequest(), ANN)
         assert (status.member_id, status.leader_id, status.leader_address) == (
             MEMBER,
@@ -33,7 +32,7 @@ async def test_a_member_says_who_it_is_and_how_it_sees_the_cluster(tmp_path: Pat
 
 async def test_a_member_says_its_versions(tmp_path: Path) -> None:
     async with running(tmp_path / "m1") as bbs:
-        service = ClusterService(bbs.access, SystemClock(), lambda peer: False)
+        service = ClusterService(bbs.access, lambda peer: False)
         version = await service.get_version(api.GetVersionRequest(), ANN)
         assert version.version == diegod.__version__
         assert version.cluster_name == CLUSTER
