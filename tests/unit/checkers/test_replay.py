@@ -1,5 +1,7 @@
 """The replay: what it accepts, what it calls wrong, and where the order of time leaves room."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,7 +158,28 @@ def test_a_read_does_not_tell_of_a_revision_that_does_not_exist_yet() -> None:
     assert faults(whole) == [Fault.WRONG_ANSWER]
 
 
+def test_a_write_that_made_a_change_is_not_answered_with_the_row_of_another() -> None:
+    equal = write("b", (2, 3), "1", Done(FIRST))
+    whole = history(
+        write("a", (0, 1), "1", 1), equal, feed={1: (KEY, FIRST), 2: (KEY, row(2, "1", "b"))}
+    )
+    assert Fault.WRONG_ANSWER in faults(whole)
+
+
 # The feed.
+
+
+@pytest.mark.parametrize("request_id", ["other key", "a read", "nobody"])
+def test_a_change_is_of_a_write_of_its_own_key(request_id: str) -> None:
+    other = write("other key", (0, 1), "1", UNKNOWN, key="lrp/other")
+    whole = history(other, read("a read", (2, 3), None), feed={1: (KEY, row(1, "1", request_id))})
+    assert Fault.PHANTOM in faults(whole)
+
+
+def test_the_final_rows_are_those_of_the_feed_and_no_others() -> None:
+    whole = history(write("a", (0, 1), "1", 1))
+    assert faults(replace(whole, final={})) == [Fault.FINAL_STATE]
+    assert faults(replace(whole, final={KEY: FIRST, "lrp/x": SECOND})) == [Fault.FINAL_STATE]
 
 
 def test_two_rows_of_clients_never_have_one_revision() -> None:
