@@ -1,3 +1,6 @@
-"""diegod: a container orchestrator in three roles: cells run containers, the brain places work, the BBS holds the truth."""
+"""diegod: a container orchestrator in three roles.
+
+Cells run containers, the brain places work, the BBS holds the truth.
+"""
 
 __version__ = "0.1.0"

@@ -120,7 +120,6 @@ def _member_view(reply: GetBbsStatusReply) -> View[BbsMember]:
             Column("CONNECTED", lambda m: _connected(m, reply)),
             Column("ADDRESS", lambda m: m.address),
             Column("RAFT", lambda m: m.raft_address),
-            Column("MATCH", lambda m: str(m.match_index or ""), wide=True),
         ],
         name=lambda m: m.member_id,
         form=json_form,

@@ -48,7 +48,7 @@ def doctor(session: Session) -> int:
 
 
 def _backends() -> Iterator[Row]:
-    from diegod.node.roles import load_all_plugins
+    from diegod.node.plugins import load_all_plugins
     from diegod.plugins import PluginState
 
     for entry in load_all_plugins().entries:
@@ -65,7 +65,7 @@ def _backends() -> Iterator[Row]:
 
 def _asked(check: str, name: str) -> Iterator[Row]:
     """What the backend itself finds; it is ready when nothing of that hinders it."""
-    from diegod.node.roles import load_all_plugins
+    from diegod.node.plugins import load_all_plugins
 
     ask = load_all_plugins().backends[name].problems
     findings = ask() if ask is not None else ()

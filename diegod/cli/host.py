@@ -40,7 +40,7 @@ def _cell(cell: CellSettings) -> Iterator[str]:
 
 def _backend(name: str) -> Iterator[str]:
     """What the backend's own plugin finds."""
-    from diegod.node.roles import load_all_plugins
+    from diegod.node.plugins import load_all_plugins
 
     plugins = load_all_plugins()
     if name not in plugins.backends:

@@ -42,6 +42,6 @@ _VIEW: View[PluginEntry] = View(
 @verb(app, "ls", aliases=["list"])
 def ls(session: Session) -> None:
     """List plugins. To add one, install its distribution beside diegod."""
-    from diegod.node.roles import load_all_plugins
+    from diegod.node.plugins import load_all_plugins
 
     print_rows(session, _VIEW, load_all_plugins().entries)

@@ -30,7 +30,7 @@ class BackendError(Exception):
     """The backend could not do it; the message says what and why, in one line, for a person."""
 
 
-class RootfsNotFound(BackendError):
+class RootfsNotFound(BackendError):  # noqa: N818 - it says what is missing
     """The root file system that was asked for does not exist on this cell."""
 
 
@@ -72,7 +72,8 @@ class ContainerSpec:
     hostname: str
     limits: Limits
     ports: Sequence[PortSpec] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)  # kind, guid, index, attempt: for people
+    #: For people: kind, guid, and the index or the attempt.
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class ContainerState(Enum):
@@ -167,7 +168,7 @@ class ContainerBackend(Protocol):
     async def exec(
         self, handle: str, argv: Sequence[str], env: Mapping[str, str], timeout_s: float
     ) -> ExecResult:
-        """Run another process in the container and wait for it. Raises TimeoutError after killing it."""
+        """Run another process in the container and wait for it; TimeoutError after killing it."""
 
     async def handles(self) -> Sequence[str]:
         """Every container of this owner that has left anything at all on this host."""

@@ -75,4 +75,5 @@ class ScalarStrategy:
         raise TypeError(f"{type(self).__name__} defines neither score nor score_one")
 
     def score(self, cells: CellColumns, work: Work) -> Floats:
-        return np.array([self.score_one(cells, row, work) for row in range(len(cells))], dtype=np.float64)
+        scores = [self.score_one(cells, row, work) for row in range(len(cells))]
+        return np.array(scores, dtype=np.float64)

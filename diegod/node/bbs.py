@@ -113,7 +113,7 @@ async def _serve(
     member.refuse = links.refuse
     member.note = lambda notice: _log.warning("bbs.snapshot", what=notice)
     api = Server(who.server(), settings.cluster.name, clock)
-    api.add(served_by("bbs"), handlers(member, clock, dialer, links.up, leases.ttl_s))
+    api.add(served_by("bbs"), handlers(member, dialer, links.up, leases.ttl_s))
     raft = Server(who.server(), settings.cluster.name, clock)
     raft.add(served_by("raft"), {EXCHANGE: links.exchange})
     try:
@@ -121,7 +121,7 @@ async def _serve(
         await _listen(api, settings.node.bind, settings.bbs.port)
         ready()
         _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
-        await _until_one_ends(driver.run(member), links.run(), end_silent_watches(member, clock))
+        await _until_one_fails(driver.run(member), links.run(), end_silent_watches(member, clock))
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
@@ -131,7 +131,7 @@ async def _serve(
 
 
 def handlers(
-    member: Member, clock: Clock, dialer: Dialer, connected: Callable[[str], bool], ttl_s: float
+    member: Member, dialer: Dialer, connected: Callable[[str], bool], ttl_s: float
 ) -> Handlers:
     """Every method of a member's API; the simulation serves the same."""
     access = Access(member)
@@ -141,16 +141,19 @@ def handlers(
         **CellService(access).handlers(),
         **EventService(access).handlers(),
         **RingService(access, ttl_s).handlers(),
-        **ClusterService(access, clock, connected).handlers(),
+        **ClusterService(access, connected).handlers(),
         **LogRelay(access, dialer).handlers(),
     }
 
 
-async def _until_one_ends(*loops: Coroutine[Any, Any, None]) -> None:
-    """None of them goes on without the others, and the store is closed under none of them."""
+async def _until_one_fails(*loops: Coroutine[Any, Any, None]) -> None:
+    """None of them goes on without the others, and the store is closed under none of them.
+
+    A member that dials no other has done with its links at once; that is no failure.
+    """
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         for task in tasks:
             task.cancel()

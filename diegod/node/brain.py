@@ -8,8 +8,8 @@ import structlog
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError
 from diegod.node import identity
+from diegod.node.plugins import load_all_plugins
 from diegod.node.ports import unusable
-from diegod.node.roles import load_all_plugins
 from diegod.node.statuses import WRONG_USAGE, StartError
 from diegod.plugins.manager import Plugins
 from diegod.rpc.client import ClusterClient

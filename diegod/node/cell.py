@@ -16,8 +16,8 @@ from diegod.cellruntime.service import LogService
 from diegod.config.schema import Settings
 from diegod.contracts.backend import BackendError, ContainerBackend, Owner
 from diegod.node import folder, identity
+from diegod.node.plugins import load_all_plugins
 from diegod.node.ports import unusable
-from diegod.node.roles import load_all_plugins
 from diegod.node.statuses import NOT_CURABLE, StartError
 from diegod.rpc.client import ClusterClient
 from diegod.rpc.methods import served_by
@@ -109,6 +109,8 @@ def owner_of(settings: Settings, ids: Ids) -> Owner:
     if not path.exists():
         aside = path.with_name(path.name + ".new")
         aside.write_text(ids.new_id())
+        with aside.open() as written:  # a lost id would make strangers of its own containers
+            os.fsync(written.fileno())
         aside.replace(path)
     return Owner(path.read_text().strip(), settings.node.id)
 

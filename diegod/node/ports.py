@@ -57,13 +57,19 @@ def _holder(port: int) -> tuple[int, str] | None:
     inodes = _listening_inodes(port)
     for pid in _pids():
         try:
-            links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            if any(_link(each) in inodes for each in Path(f"/proc/{pid}/fd").iterdir()):
+                return pid, Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue  # ended meanwhile, or not ours to see
-        if any(link in inodes for link in links):
-            return pid, name
     return None
+
+
+def _link(descriptor: Path) -> str:
+    """What it is open on; "" for one that was closed meanwhile: the others may still tell."""
+    try:
+        return os.readlink(descriptor)
+    except OSError:
+        return ""
 
 
 def _listening_inodes(port: int) -> Sequence[str]:

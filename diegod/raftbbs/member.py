@@ -5,6 +5,7 @@ a thread of its own in production, the loop itself in simulation) and brings the
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -42,6 +43,7 @@ class Member:
         self.environment = environment
         self.feed = Feed()
         self.leadership = leadership
+        self.clock_offset_s = 0.0
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self.note: Callable[[str], None] = lambda notice: None
@@ -51,6 +53,8 @@ class Member:
         self._reading: dict[int, list[asyncio.Future[None]]] = {}
         self._renewing: dict[int, asyncio.Future[bool]] = {}
         self._readers: list[asyncio.Future[None]] = []
+        self._unseen_links: deque[str] = deque()  # peers whose link changed, until a tick knows it
+        self._links_seen = 0
         self._number = 0
         self._addresses = {voter.id: voter.api_address for voter in birth.voters}
         with environment.begin_read() as transaction:
@@ -103,11 +107,14 @@ class Member:
         self._wake()
 
     def connected(self, peer: str) -> None:
-        self._inbox.links.append(LinkChange(peer, up=True))
-        self._wake()
+        self._link_changed(LinkChange(peer, up=True))
 
     def disconnected(self, peer: str) -> None:
-        self._inbox.links.append(LinkChange(peer, up=False))
+        self._link_changed(LinkChange(peer, up=False))
+
+    def _link_changed(self, change: LinkChange) -> None:
+        self._inbox.links.append(change)
+        self._unseen_links.append(change.peer)
         self._wake()
 
     def take(self) -> Inbox:
@@ -122,10 +129,8 @@ class Member:
     def deliver(self, result: TickResult) -> None:
         """What came of a tick. Called by the driver, on the event loop."""
         self.leadership = result.leadership
-        for peer, frame in result.frames:
-            self.send(peer, frame)
-        for refusal in result.refused:
-            self.refuse(refusal.peer, refusal.reason)
+        self.clock_offset_s = result.clock_offset_s
+        self._send(result)
         for notice in result.notices:
             self.note(notice)
         for entry in result.entries:
@@ -137,6 +142,19 @@ class Member:
                 _resolve(reader, None if ok else self.no_leader())
         for number, held in result.renewals:
             _resolve(self._renewing.pop(number, None), held)
+
+    def _send(self, result: TickResult) -> None:
+        """Into the connections that the tick knew: what was meant for one that has ended since is
+        lost with it, and must not reach the next."""
+        for _ in range(result.links_seen - self._links_seen):
+            self._unseen_links.popleft()
+        self._links_seen = result.links_seen
+        for peer, frame in result.frames:
+            if peer not in self._unseen_links:
+                self.send(peer, frame)
+        for refusal in result.refused:
+            if refusal.peer not in self._unseen_links:
+                self.refuse(refusal.peer, refusal.reason)
 
     def not_leader(self) -> DomainError:
         if not self.leader_address:

@@ -78,6 +78,8 @@ class TickResult:
     entries: list[AppliedEntry] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    clock_offset_s: float = 0.0  # of this member's wall clock, ahead of replicated time
+    links_seen: int = 0  # how many changes of links went into this tick and those before it
 
 
 class Ticking:
@@ -102,6 +104,7 @@ class Ticking:
         self._proposed: dict[int, list[Submission]] = {}
         self._renewing: dict[int, list[Renewal]] = {}
         self._number = 0
+        self._links_seen = 0
         self._leads_term = (
             0  # the term in which this member's leases are armed; 0: it does not lead
         )
@@ -116,7 +119,9 @@ class Ticking:
     def tick(self, inbox: Inbox, monotonic_s: float, wall_s: float) -> TickResult:
         for link in inbox.links:
             (self._log.connected if link.up else self._log.disconnected)(link.peer)
-        result = TickResult(self._log.leadership())
+        self._links_seen += len(inbox.links)
+        result = TickResult(self._log.leadership(), links_seen=self._links_seen)
+        result.clock_offset_s = self._time.clock_offset_s(monotonic_s, wall_s)
         self._take(inbox, result)
         step = self._log.step(
             inbox.frames, self._proposals(monotonic_s, wall_s), inbox.reads, monotonic_s

@@ -66,6 +66,8 @@ class ClusterClient:
                 return await self._dialer.call(address, row, request, max(try_s, 0.001))
             except DomainError as error:
                 uncertain |= error.reason is Reason.UNKNOWN_OUTCOME
+                if uncertain and row.removes and error.reason is Reason.RESOURCE_NOT_FOUND:
+                    return row.reply()  # an earlier try removed it; only its answer was lost
                 if error.reason in _UNANSWERED:
                     self._learn(address, error)
                 in_time = self._clock.monotonic() + pause_s < deadline
@@ -133,11 +135,15 @@ class ClusterClient:
         iterator = replies.__aiter__()
         while True:
             try:
-                yield await asyncio.wait_for(iterator.__anext__(), _WATCH_SILENCE_S)
+                # Not wait_for: it may lose a cancellation that comes together with a reply or an
+                # error, and whoever cancelled would wait for ever.
+                async with asyncio.timeout(_WATCH_SILENCE_S):
+                    reply = await iterator.__anext__()
             except StopAsyncIteration:
                 return
             except TimeoutError:
                 raise DomainError(Reason.UNAVAILABLE, "the member fell silent") from None
+            yield reply
 
     def _choose(self, row: Method) -> str:
         return self.leader_address if row.leader_only else self._reader

@@ -31,8 +31,9 @@ class Method:
 
     `roles`: the roles of the certificates that may call it. `deadline_s`: the most that a caller
     waits; None for streams without an end. `repeatable`: after an unknown outcome the same request
-    may be sent again, because it only reads or carries a request id. `leader_only`: other members
-    refuse it with the leader's address. `served_by`: the role whose server has it.
+    may be sent again, because it only reads or carries a request id. `removes`: a repeat that finds
+    nothing has found its own effect. `leader_only`: other members refuse it with the leader's
+    address. `served_by`: the role whose server has it.
     """
 
     name: str  # diegod.v1.TaskService/Desire
@@ -41,6 +42,7 @@ class Method:
     roles: frozenset[str]
     deadline_s: float | None
     repeatable: bool
+    removes: bool = False
     leader_only: bool = False
     request_stream: bool = False
     reply_stream: bool = False
@@ -61,9 +63,11 @@ def _read(name: str, request: type[Any], reply: type[Any], *, stream: bool = Fal
     return Method(name, request, reply, READERS, 30.0, repeatable=True, reply_stream=stream)
 
 
-def _write(name: str, request: type[Any], reply: type[Any]) -> Method:
+def _write(name: str, request: type[Any], reply: type[Any], *, removes: bool = False) -> Method:
     """Carries a request id, so it may be repeated; only the leader takes it."""
-    return Method(name, request, reply, CLIENTS, 10.0, repeatable=True, leader_only=True)
+    return Method(
+        name, request, reply, CLIENTS, 10.0, repeatable=True, removes=removes, leader_only=True
+    )
 
 
 _TASK = "diegod.v1.TaskService"
@@ -81,10 +85,10 @@ _ROWS: Iterable[Method] = (
     _read(f"{_TASK}/Get", task_pb2.GetTaskRequest, task_pb2.GetTaskReply),
     _read(f"{_TASK}/List", task_pb2.ListTasksRequest, task_pb2.ListTasksReply, stream=True),
     _write(f"{_TASK}/Cancel", task_pb2.CancelTaskRequest, task_pb2.CancelTaskReply),
-    _write(f"{_TASK}/Delete", task_pb2.DeleteTaskRequest, task_pb2.DeleteTaskReply),
+    _write(f"{_TASK}/Delete", task_pb2.DeleteTaskRequest, task_pb2.DeleteTaskReply, removes=True),
     _write(f"{_LRP}/Desire", lrp_pb2.DesireLrpRequest, lrp_pb2.DesireLrpReply),
     _write(f"{_LRP}/Scale", lrp_pb2.ScaleLrpRequest, lrp_pb2.ScaleLrpReply),
-    _write(f"{_LRP}/Remove", lrp_pb2.RemoveLrpRequest, lrp_pb2.RemoveLrpReply),
+    _write(f"{_LRP}/Remove", lrp_pb2.RemoveLrpRequest, lrp_pb2.RemoveLrpReply, removes=True),
     _read(f"{_LRP}/Get", lrp_pb2.GetLrpRequest, lrp_pb2.GetLrpReply),
     _read(f"{_LRP}/List", lrp_pb2.ListLrpsRequest, lrp_pb2.ListLrpsReply, stream=True),
     _read(

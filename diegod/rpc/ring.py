@@ -66,7 +66,9 @@ class _Renewals:
         self._waiting[numbered.nonce] = answer
         self._requests.put_nowait(numbered)
         try:
-            return await asyncio.wait_for(answer, _RENEW_TIMEOUT_S)
+            # Not wait_for: it may lose a cancellation that comes together with the answer.
+            async with asyncio.timeout(_RENEW_TIMEOUT_S):
+                return await answer
         except TimeoutError:
             self._client.leave(self._address)  # a lease can't wait until the connection is given up
             await self.close()

@@ -120,7 +120,7 @@ class GetBbsStatusReply(_message.Message):
     store_bytes: _builtins.int
     watches: _builtins.int
     clock_offset_s: _builtins.float
-    """the leader's wall clock less replicated time"""
+    """this member's wall clock less replicated time"""
     @_builtins.property
     def replicated_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -161,14 +161,11 @@ class BbsMember(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     RAFT_ADDRESS_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
-    MATCH_INDEX_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     address: _builtins.str
     """of its API"""
     raft_address: _builtins.str
     connected: _builtins.bool
-    match_index: _builtins.int
-    """known to the leader only"""
     def __init__(
         self,
         *,
@@ -176,11 +173,10 @@ class BbsMember(_message.Message):
         address: _builtins.str = ...,
         raft_address: _builtins.str = ...,
         connected: _builtins.bool = ...,
-        match_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "match_index", b"match_index", "member_id", b"member_id", "raft_address", b"raft_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "member_id", b"member_id", "raft_address", b"raft_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,10 @@ class Verb(StrEnum):
     SCALE_LRP = "scale_lrp"  # change what is there; with an expected revision, compare-and-set
     READ = "read"
 
+    @property
+    def can_compare_and_set(self) -> bool:
+        return self in (Verb.DESIRE_LRP, Verb.SCALE_LRP)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -38,6 +42,9 @@ class Row:
     revision: int
     request_id: str
     value: str  # a task's definition, an LRP's number of instances
+
+    def __str__(self) -> str:
+        return f"{self.value} (revision {self.revision}, by {self.request_id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,9 @@ class Change:
     key: str
     row: Row | None
 
+    def __str__(self) -> str:
+        return f"revision {self.revision}: {self.key} is {self.row}"
+
 
 @dataclass(frozen=True)
 class History:
@@ -132,8 +142,7 @@ class History:
 def _told(outcome: Outcome) -> str:
     match outcome:
         case Done(row, read_revision):
-            at = f", read at revision {read_revision}" if read_revision else ""
-            return f"{row.value} (revision {row.revision}, by {row.request_id}{at})"
+            return f"{row}, read at revision {read_revision}" if read_revision else str(row)
         case Refused(reason):
             return f"refused, {reason}"
         case Unknown():
@@ -142,11 +151,15 @@ def _told(outcome: Outcome) -> str:
 
 def _problems(operations: Sequence[Operation]) -> Iterator[str]:
     ids = Counter(operation.request_id for operation in operations)
-    yield from (f"request id {id_} is used {count} times" for id_, count in ids.items() if count > 1)
+    yield from (
+        f"request id {id_} is used {times} times" for id_, times in ids.items() if times > 1
+    )
     free_at: dict[int, int] = {}
     for operation in sorted(operations, key=lambda each: (each.invoked_ns, each.returned_ns)):
         if operation.returned_ns < operation.invoked_ns:
             yield f"operation {operation.request_id} returned before it was invoked"
+        if operation.expected_revision and not operation.verb.can_compare_and_set:
+            yield f"operation {operation.request_id}: {operation.verb} expects no revision"
         if operation.invoked_ns < free_at.get(operation.client, operation.invoked_ns):
             yield f"client {operation.client} did two things at once: {operation.request_id}"
         free_at[operation.client] = operation.returned_ns

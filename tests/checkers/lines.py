@@ -25,7 +25,7 @@ FORMAT = "diegod client history"
 VERSION = 1
 
 
-class HistoryUnreadable(ValueError):
+class HistoryFileError(ValueError):
     """The file is not a whole history of this version; the message says where and why."""
 
 
@@ -49,18 +49,18 @@ def written(history: History) -> Iterator[str]:
 
 
 def read(lines: Iterable[str]) -> History:
-    """The history that these lines hold. Raises HistoryUnreadable."""
+    """The history that these lines hold. Raises HistoryFileError."""
     reader = _Reader()
     number = 0
     for number, line in enumerate(lines, start=1):
         try:
             reader.take(line)
         except (ValueError, KeyError, TypeError) as error:
-            raise HistoryUnreadable(f"line {number}: {_reason(error)}") from None
+            raise HistoryFileError(f"line {number}: {_reason(error)}") from None
     try:
         return reader.history()
     except ValueError as error:
-        raise HistoryUnreadable(f"after line {number}: {error}") from None
+        raise HistoryFileError(f"after line {number}: {error}") from None
 
 
 class _Reader:
@@ -72,7 +72,7 @@ class _Reader:
         self._rows: dict[str, dict[str, Row]] = {"initial": {}, "final": {}}
 
     def take(self, line: str) -> None:
-        ((kind, content),) = _record(json.loads(line)).items()
+        kind, content = _named(json.loads(line))
         body = _record(content)
         if self._end:
             raise ValueError("comes after the end")
@@ -152,12 +152,12 @@ def _operation(body: dict[str, Any]) -> Operation:
 
 
 def _outcome(body: object) -> Outcome:
-    ((kind, what),) = _record(body).items()
+    kind, what = _named(body)
     if kind == "done":
         done = _record(what)
         return Done(_row(done["row"]), _number(done["read_revision"]))
     if kind == "refused":
-        return Refused(Reason(what))
+        return Refused(Reason(_text(what)))
     if kind == "unknown":
         return Unknown()
     raise ValueError(f"{kind!r} is no outcome")
@@ -166,6 +166,13 @@ def _outcome(body: object) -> Outcome:
 def _row(content: object) -> Row:
     body = _record(content)
     return Row(_number(body["revision"]), _text(body["request_id"]), _text(body["value"]))
+
+
+def _named(value: object) -> tuple[str, object]:
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, content),) = value.items()
+        return name, content
+    raise ValueError(f"{value!r} is not one record with its name")
 
 
 def _record(value: object) -> dict[str, Any]:

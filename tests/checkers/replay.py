@@ -48,7 +48,7 @@ def violations(history: History) -> list[Violation]:
     return [
         *_feed(history),
         *_changes(history, rows),
-        *_Sweep(history, rows).violations(),
+        *_answers(history, rows),
         *_final_rows(history, rows),
     ]
 
@@ -126,15 +126,18 @@ def _after(versions: list[Row], revision: int) -> int:
 
 
 def _feed(history: History) -> Iterator[Violation]:
-    """Revisions follow one another. A command that changes several rows has one revision."""
-    revisions = [history.base_revision, *(change.revision for change in history.changes)]
-    for last, revision in pairwise(revisions):
-        if revision < last:
-            yield Violation(Fault.FEED_ORDER, f"revision {revision} comes after {last}")
-        elif revision > last + 1:
-            yield Violation(Fault.FEED_GAP, f"revision {revision} comes after {last}")
-    if max(revisions) != history.final_revision:
-        what = f"it ends at {max(revisions)}, the cluster at {history.final_revision}"
+    """Revisions follow one another. Only a command that is no client's can change several rows."""
+    base = Change(history.base_revision, "the base", None)
+    for last, change in pairwise([base, *history.changes]):
+        is_clients = last.row is not None or change.row is not None
+        what = f"revision {change.revision} comes after {last.revision}"
+        if change.revision < last.revision + is_clients:
+            yield Violation(Fault.FEED_ORDER, what)
+        elif change.revision > last.revision + 1:
+            yield Violation(Fault.FEED_GAP, what)
+    end = max(base.revision, *(change.revision for change in history.changes), 0)
+    if end != history.final_revision:
+        what = f"it ends at {end}, the cluster at {history.final_revision}"
         yield Violation(Fault.FEED_GAP, what)
 
 
@@ -174,67 +177,56 @@ def _final_rows(history: History, rows: _Rows) -> Iterator[Violation]:
 # Answers, in real time.
 
 
-class _Sweep:
+def _answers(history: History, rows: _Rows) -> Iterator[Violation]:
     """Goes through real time once and gives each answer the earliest revision where it is right.
 
     `floor` is the latest revision that anybody has been told of by now. What is invoked later may
     not be given an earlier one. Giving each the earliest leaves most room to all that follow, so if
-    there is an order at all, this finds one.
+    there is an order at all, this finds one. A wrong answer is no floor for others: one mistake is
+    one violation.
     """
+    floor = history.base_revision
+    pending: list[tuple[int, int]] = []  # when it returned, at which revision it was
+    for operation in sorted(history.operations, key=lambda each: each.invoked_ns):
+        # What returned at the very moment of this invocation overlaps with it.
+        while pending and pending[0][0] < operation.invoked_ns:
+            floor = max(floor, heapq.heappop(pending)[1])
+        position = _position(operation, floor, history, rows)
+        if isinstance(position, Fault):
+            yield Violation(position, str(operation))
+        elif position is not None and operation.tells_of_row:
+            heapq.heappush(pending, (operation.returned_ns, position))
 
-    def __init__(self, history: History, rows: _Rows) -> None:
-        self._history = history
-        self._rows = rows
-        self._found: list[Violation] = []
 
-    def violations(self) -> list[Violation]:
-        floor = self._history.base_revision
-        pending: list[tuple[int, int]] = []  # when it returned, at which revision it was
-        for operation in sorted(self._history.operations, key=lambda each: each.invoked_ns):
-            # What returned at the very moment of this invocation overlaps with it.
-            while pending and pending[0][0] < operation.invoked_ns:
-                floor = max(floor, heapq.heappop(pending)[1])
-            position = self._position(operation, floor)
-            if position is not None and operation.tells_of_row:
-                heapq.heappush(pending, (operation.returned_ns, position))
-        return self._found
-
-    def _position(self, operation: Operation, floor: int) -> int | None:
-        """The revision at which it took place; None: nowhere, as far as anybody can tell."""
-        change = self._rows.made(operation)
-        if operation.made is not None and operation.made != change:
-            return self._wrong(Fault.LOST, operation)
+def _position(
+    operation: Operation, floor: int, history: History, rows: _Rows
+) -> int | Fault | None:
+    """The revision at which it took place; None: nowhere, as far as anybody can tell."""
+    if operation.is_write:
+        change = rows.made(operation)
+        if isinstance(operation.outcome, Done) and operation.made != change:
+            return Fault.LOST if change is None else Fault.WRONG_ANSWER
         if change is not None and not isinstance(operation.outcome, Refused):
-            return self._not_before(floor + 1, change.revision, operation)
-        if not operation.tells_of_row:
-            return None
-        if isinstance(operation.outcome, Done) and not operation.is_write:
-            return self._of_read(operation, operation.outcome, floor)
-        return self._of_answer(operation, floor)
+            return change.revision if change.revision > floor else Fault.REAL_TIME
+    elif isinstance(operation.outcome, Done):
+        return _position_of_read(operation, operation.outcome.read_revision, floor, history, rows)
+    return _earliest(operation, floor, history, rows) if operation.tells_of_row else None
 
-    def _of_read(self, operation: Operation, done: Done, floor: int) -> int | None:
-        revision = done.read_revision
-        is_there = revision <= self._history.final_revision
-        if not is_there or not _is_right(self._rows.at(operation.key, revision), operation):
-            return self._wrong(Fault.WRONG_ANSWER, operation)
-        return self._not_before(floor, revision, operation)
 
-    def _of_answer(self, operation: Operation, floor: int) -> int | None:
-        """Of an answer that comes without a revision, and changed nothing."""
-        for revision, row in self._rows.since(operation.key, floor):
-            if _is_right(row, operation):
-                return revision
-        was_right = any(
-            _is_right(row, operation)
-            for _, row in self._rows.since(operation.key, self._history.base_revision)
-        )
-        return self._wrong(Fault.REAL_TIME if was_right else Fault.WRONG_ANSWER, operation)
+def _position_of_read(
+    operation: Operation, revision: int, floor: int, history: History, rows: _Rows
+) -> int | Fault:
+    is_past = history.base_revision <= revision <= history.final_revision
+    if not is_past or not _is_right(rows.at(operation.key, revision), operation):
+        return Fault.WRONG_ANSWER
+    return revision if revision >= floor else Fault.REAL_TIME
 
-    def _not_before(self, earliest: int, revision: int, operation: Operation) -> int | None:
-        if revision < earliest:
-            return self._wrong(Fault.REAL_TIME, operation)
-        return revision
 
-    def _wrong(self, fault: Fault, operation: Operation) -> None:
-        """Noted; it is no floor for anything, so that one mistake is not reported twice."""
-        self._found.append(Violation(fault, str(operation)))
+def _earliest(operation: Operation, floor: int, history: History, rows: _Rows) -> int | Fault:
+    """Of an answer that comes without a revision, and changed nothing."""
+    for revision, row in rows.since(operation.key, floor):
+        if _is_right(row, operation):
+            return revision
+    ever = rows.since(operation.key, history.base_revision)
+    was_right = any(_is_right(row, operation) for _, row in ever)
+    return Fault.REAL_TIME if was_right else Fault.WRONG_ANSWER

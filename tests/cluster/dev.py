@@ -27,6 +27,9 @@ BACKENDS = [
     pytest.param("runc", id="runc", marks=pytest.mark.root),
 ]
 
+#: On tests that use the fixture `dev`: what has nothing to do with containers is looked at once.
+ONLY_EXEC = pytest.mark.parametrize("dev", ["exec"], indirect=True)
+
 
 @dataclass(frozen=True)
 class Dev:
@@ -143,8 +146,8 @@ def remove(terminal: Terminal, name: str = "dev") -> None:
         return
     lock = directory / ".lock"
     holder = int(lock.read_text().strip() or "0") if lock.exists() else 0
-    terminal.run("dev", "stop", "--name", name)
-    until(f"the end of process {holder}", lambda: not (holder and is_alive(holder)), STOP_S)
+    if holder and is_alive(holder):
+        terminal.run("dev", "stop", "--name", name)
 
     def removed() -> bool:
         """Its roles may need a moment to end, where it was killed."""

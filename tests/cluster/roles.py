@@ -127,9 +127,9 @@ class Site:
             made = self.terminal.run(*command, "-o", "json").succeeded().record
             cluster_id = ["--cluster-id", made["cluster_id"]]
 
-    def client(self, *addresses: str) -> Client:
+    def client(self, *addresses: str, timeout_s: float = 10.0) -> Client:
         """As the user alice, who must have been issued a certificate in `alice`."""
-        return Client(addresses or self.endpoints(), self.folder / "alice")
+        return Client(addresses or self.endpoints(), self.folder / "alice", timeout_s=timeout_s)
 
     def user(self) -> Terminal:
         """A terminal with a context for this cluster."""
@@ -212,8 +212,12 @@ class Processes:
 
     def stop(self, id_: str) -> int:
         """SIGTERM; its exit status."""
+        self._running[id_].terminate()
+        return self.ended(id_)
+
+    def ended(self, id_: str) -> int:
+        """The exit status of one that is ending."""
         process = self._running.pop(id_)
-        process.terminate()
         try:
             return process.wait(END_S)
         except subprocess.TimeoutExpired:

@@ -87,7 +87,7 @@ class Demos:
 
 
 def require_nothing_left() -> None:
-    """By a look of our own at what names the demo's folder; the rest is checked for the whole run."""
+    """By what names the demo's folder; the rest is checked once for the whole run."""
     assert [one.command for one in processes.about(PLACES.folder)] == []
     now = snapshot.take(Mine(PLACES.folder))
     assert [mount for mount in now["mounts"] if str(PLACES.folder) in mount] == []

@@ -14,7 +14,7 @@ from diegod.client import Client
 from diegod.v1.record_pb2 import Task
 from diegod.v1.stream_pb2 import LogChunk
 from tests.cluster import golden
-from tests.cluster.dev import Dev
+from tests.cluster.dev import ONLY_EXEC, Dev
 from tests.cluster.terminal import Done, ended
 from tests.cluster.waiting import is_alive, until, whole_lines
 
@@ -24,9 +24,6 @@ LONG_LINE_BYTES = 1_000_000
 #: Goes on until it is asked to end. (The first process of a pid namespace hears no SIGTERM that it
 #: has no handler for.)
 GOES_ON = "trap 'exit 0' TERM; sleep 600 & wait"
-
-#: What has nothing to do with containers is looked at once.
-ONLY_EXEC = pytest.mark.parametrize("dev", ["exec"], indirect=True)
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,10 @@ class DemoCluster:
     async def process(self, name: str) -> Process:
         """A part's process, found by its pid and known by its command."""
         parts = (await self._ask(verb="ls"))["parts"]
-        found = processes.this(next(part["pid"] for part in parts if part["part"] == name))
+        told = next(part for part in parts if part["part"] == name)
+        if not told["pid"]:
+            raise NotSeen(f"{name} does not run (restarted {told['restarts']} times)")
+        found = processes.this(told["pid"])
         config = self.layout.config(self.part(name))
         if not found.command.endswith(f"--role={self.part(name).role} --config {config}"):
             raise NotSeen(f"pid {found.pid} is not {name}, but: {found.command}")

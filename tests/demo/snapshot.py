@@ -25,6 +25,8 @@ _PLACES = {
     "/run": 3, "/tmp": 1, "/var/tmp": 1, "/dev/shm": 1,
 }  # fmt: skip
 _NAME = re.compile(r"diegod|conmon", re.IGNORECASE)
+#: In the commands of other diegods, and of what makes files like theirs.
+_AT_WORK = ("--role=", "-m tests.sim", "-m tests.bench", "tests/sim/")
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -102,7 +104,7 @@ def _is_another(process: processes.Process, folder: Path) -> bool:
     if processes.names(command, folder):
         return False
     is_test = "pytest" in command or leaks.RUN_VARIABLE in processes.variables(process)
-    return is_test or "--role=" in command or " -m tests." in command
+    return is_test or any(word in command for word in _AT_WORK)
 
 
 def _processes(mine: Mine) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The whole ring in one process, on a virtual clock, from one seed: `make sim`."""

@@ -85,8 +85,8 @@ class Process:
     def kill(self) -> None:
         """At once and for ever. Its coroutines are kept, so that not even their `finally` runs."""
         self.is_dead = True
+        self._corpses = self._corpses or list(self.tasks)
         self.held.clear()
-        self._corpses = list(self.tasks)
 
     def pause(self) -> None:
         self.is_paused = True

@@ -27,11 +27,12 @@ from diegod.security.identity import Principal, Role
 from diegod.world.ids import SeededIds
 from tests.sim import checkers
 from tests.sim.checkers import Auditor, StartChecks
+from tests.sim.dialer import SimDialer
 from tests.sim.history import History
 from tests.sim.host import Machine, Process
 from tests.sim.loop import TimeStandsStillError, VirtualLoop
 from tests.sim.nemesis import COMMON, Nemesis, Weather
-from tests.sim.network import Network, SimDialer
+from tests.sim.network import Network
 from tests.sim.roles import CLUSTER, SimBrain, SimCell, SimMember, SimRole, voter
 from tests.sim.workload import Workload
 

@@ -36,9 +36,9 @@ from diegod.testing.fake_backend import FakeBackend
 from diegod.v1.record_pb2 import Cell, Resources
 from diegod.world.ids import SeededIds
 from tests.sim.containers import CellHost
+from tests.sim.dialer import SimDialer
 from tests.sim.disk import CellDisk, DiskDirectories, DiskRecords
 from tests.sim.host import Killed, Machine, Process
-from tests.sim.network import SimDialer
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -204,7 +204,7 @@ class SimMember(SimRole):
         self.member = member
         listen = self.ring.network.listen
         own = voter(self.name)
-        listen(own.api_address, process, handlers(member, clock, dialer, links.up, leases.ttl_s))
+        listen(own.api_address, process, handlers(member, dialer, links.up, leases.ttl_s))
         listen(own.raft_address, process, {EXCHANGE: links.exchange})
         process.main(_all(driver.run(member), links.run(), end_silent_watches(member, clock)))
 

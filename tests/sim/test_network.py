@@ -15,9 +15,10 @@ from diegod.rpc.methods import method
 from diegod.security.identity import Principal, Role
 from diegod.v1.cluster_pb2 import GetVersionReply, GetVersionRequest
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
+from tests.sim.dialer import SimDialer
 from tests.sim.host import Machine, Process
 from tests.sim.loop import NothingLeftError, TimeStandsStillError, VirtualLoop
-from tests.sim.network import Network, SimDialer
+from tests.sim.network import Network
 
 VERSION = method("diegod.v1.ClusterService/GetVersion")
 WATCH = method("diegod.v1.EventService/Watch")
@@ -171,6 +172,22 @@ def test_a_connection_that_is_silent_for_long_is_given_up(bench: Bench) -> None:
 
     assert bench.run(story) == Reason.UNKNOWN_OUTCOME
     assert 11.0 <= bench.loop.time() <= 16.0
+
+
+def test_who_was_paused_learns_that_its_connection_is_gone(bench: Bench) -> None:
+    heard: list[int] = []
+
+    async def story() -> str:
+        watching = bench.client.spawn(bench.revisions(heard))
+        await asyncio.sleep(0)
+        bench.client.pause()
+        await asyncio.sleep(1.0)  # the connection has come about meanwhile,
+        assert bench.network.reset("client", "server") == 1  # and is gone
+        bench.client.resume()
+        return await asyncio.wait_for(watching, 1.0)
+
+    assert bench.run(story) == Reason.UNKNOWN_OUTCOME
+    assert heard == []
 
 
 def test_nothing_of_a_killed_process_runs_on(bench: Bench) -> None:

@@ -92,8 +92,12 @@ def destroyed(s: CellState, container: Container) -> None:
 
 
 def reject(s: CellState, container: Container, reason: str) -> None:
-    """Nothing of it has been made; say so and forget it."""
-    _report(s, container, Verdict(Verb.REJECT, reason), reason)
+    """It can't be made here. What an earlier life of the agent has left of it goes first."""
+    verdict = Verdict(Verb.REJECT, reason)
+    if container.destroyed:
+        _report(s, container, verdict, reason)
+    else:
+        close(s, container, verdict, reason)
 
 
 def report_answered(s: CellState, container: Container, outcome: Outcome) -> None:
@@ -134,8 +138,10 @@ def went_away(s: CellState, container: Container, now: float) -> None:
     """The BBS wants nothing of it here any more. Where a step is under way, its answer leads on."""
     why = "its row is no longer this cell's"
     match container.state:
-        case State.WAITING:
+        case State.WAITING if container.destroyed:
             gone(s, container, why)
+        case State.WAITING:
+            steps.destroy(s, container, why)
         case State.ASKING:
             steps.destroy(s, container, why)
         case State.RUNNING:

@@ -68,7 +68,10 @@ def _instance_seen(s: CellState, row: ActualLrp, revision: int, now: float) -> N
 def _take_on(s: CellState, key: TaskKey | InstanceKey, row: Row, revision: int) -> None:
     if view_of(row, key, s.facts.cell_id) is View.AWAY:
         return
-    container = s.add(Container(key.handle, key, State.WAITING))
+    # An earlier life of the agent may have prepared it, and died before it wrote a record.
+    container = s.add(
+        Container(key.handle, key, State.WAITING, destroyed=key.handle not in s.strays)
+    )
     note_row(container, row, revision, s.facts.cell_id)
     starting.begin(s, container)
 

@@ -987,7 +987,7 @@ class Outcome(_message.Message):
     """empty: done"""
     message: _builtins.str
     revision: _builtins.int
-    """of the change; 0 when refused or nothing changed"""
+    """of the row as it is now; 0 when refused"""
     unchanged: _builtins.bool
     """it was so already, or this is a repeated request: nothing was written"""
     @_builtins.property

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from diegod.node.roles import load_all_plugins
+from diegod.node.plugins import load_all_plugins
 from diegod.node.statuses import WRONG_USAGE, StartError
 
 

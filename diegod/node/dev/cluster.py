@@ -154,7 +154,9 @@ async def serve_control(cluster: DevCluster) -> asyncio.Server:
 
 def _last_words(child: Child) -> str:
     """What a part that failed said last, for a person."""
-    lines = child.log.read_text(errors="replace").strip().splitlines() if child.log.exists() else []
+    log = child.log
+    text = log.read_text(errors="replace") if log is not None and log.exists() else ""
+    lines = text.strip().splitlines()
     words = next((line for line in reversed(lines) if line.startswith("diegod: ")), "")
     said = words.removeprefix("diegod: ") or (lines[-1] if lines else "it said nothing")
     return f"{child.name} did not start: {said} (its log: {child.log})"

@@ -33,6 +33,12 @@ class ReplicatedTime:
         self.observe(self._stamp_at(monotonic_s, wall_s), monotonic_s)
         return self.last_ns
 
+    def clock_offset_s(self, monotonic_s: float, wall_s: float) -> float:
+        """How far this member's wall clock is ahead of what the cluster calls now."""
+        if self.last_ns == 0:
+            return 0.0
+        return wall_s - (self.last_ns / NS + monotonic_s - self.seen_at_s)
+
     def _stamp_at(self, monotonic_s: float, wall_s: float) -> int:
         if self.last_ns == 0:
             return int(wall_s * NS)

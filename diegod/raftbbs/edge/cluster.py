@@ -4,21 +4,19 @@ from collections.abc import Callable
 
 import diegod
 from diegod.contracts import INTERFACE_VERSION
-from diegod.raftbbs.core.stamps import NS, stamp
+from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.edge.access import Access
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import cluster_pb2 as api
-from diegod.world import Clock
 
 _SERVICE = "diegod.v1.ClusterService"
 API_VERSION = "v1"
 
 
 class ClusterService:
-    def __init__(self, access: Access, clock: Clock, connected: Callable[[str], bool]) -> None:
+    def __init__(self, access: Access, connected: Callable[[str], bool]) -> None:
         self._access = access
-        self._clock = clock
         self._connected = connected
 
     def handlers(self) -> Handlers:
@@ -62,7 +60,7 @@ class ClusterService:
             members=self._members(),
             store_bytes=member.environment.used_bytes(),
             watches=len(member.feed),
-            clock_offset_s=self._clock.wall() - counters.at_ns / NS if counters.at_ns else 0.0,
+            clock_offset_s=member.clock_offset_s,
         )
 
     def _members(self) -> list[api.BbsMember]:

@@ -7,11 +7,14 @@ is under one lock file.
 """
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 _FOLDER = Path("/run/diegod/ip_forward")
+_LOCK = "lock"
 _SETTING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -34,13 +37,23 @@ class Forwarding:
             self._mark(owner).touch()
 
     def leave(self, owner: str) -> None:
-        """The owner doesn't need it any more."""
+        """The owner doesn't need it any more. With the last one the folder goes."""
         with self._locked():
             self._mark(owner).unlink(missing_ok=True)
+            if self._needed():
+                return
             found_off = self._folder / "was-0"
-            if found_off.exists() and not self._needed():
+            if found_off.exists():
                 self._setting.write_text("0")
                 found_off.unlink()
+            self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        """Under the lock, which goes with it; the folder above may be somebody's."""
+        (self._folder / _LOCK).unlink()
+        with suppress(OSError):
+            self._folder.rmdir()
+            self._folder.parent.rmdir()
 
     def _needed(self) -> bool:
         owners = [mark.name.removeprefix("owner-") for mark in self._folder.glob("owner-*")]
@@ -54,7 +67,20 @@ class Forwarding:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        while (lock := self._lock_file()) is None:
+            continue
+        with lock:
             yield
+
+    def _lock_file(self) -> TextIO | None:
+        """Open and locked; None when the last owner has just removed it."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / _LOCK).open("w")
+        except FileNotFoundError:
+            return None
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock.fileno()).st_nlink:
+            return lock
+        lock.close()
+        return None

@@ -1,5 +1,6 @@
 """ip_forward belongs to all owners of a host together."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,32 @@ def test_an_owner_who_died_without_a_word_does_not_count(tmp_path: Path, setting
         forwarding.need(owner)
     forwarding.leave("a")
     assert setting.read_text() == "0"
+
+
+def test_nothing_is_left_when_the_last_has_left(tmp_path: Path, setting: Path) -> None:
+    for found in ("0", "1"):
+        setting.write_text(found)
+        forwarding = Forwarding(everybody, tmp_path / "run" / "ip_forward", setting)
+        forwarding.need("a")
+        forwarding.need("b")
+        forwarding.leave("a")
+        assert (tmp_path / "run" / "ip_forward").exists()
+        forwarding.leave("b")
+        assert sorted(tmp_path.iterdir()) == [setting]
+
+
+def test_who_waited_for_the_lock_while_the_folder_went_makes_it_anew(
+    tmp_path: Path, setting: Path
+) -> None:
+    forwardings = [Forwarding(everybody, tmp_path / "run" / "f", setting) for _ in range(4)]
+
+    def come_and_go(number: int) -> None:
+        for _ in range(50):
+            forwardings[number].need(str(number))
+            assert setting.read_text() == "1"
+            forwardings[number].leave(str(number))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert setting.read_text() == "0"
+    assert not (tmp_path / "run").exists()

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from diegod.config.contexts import read_contexts
 from diegod.contracts.backend import Finding
-from diegod.node import roles
+from diegod.node import plugins
 from diegod.plugins import BackendPlugin
 from diegod.plugins.registry import Source, judged, registry
 from diegod.testing.fake_backend import FakeBackend, FakeHost
@@ -188,7 +188,7 @@ def test_doctor_names_what_is_missing_and_its_cure(
     ]
     source = Source("acme", "1.0", "acme.py")
     found = registry(judged(record, source, "linux") for record in records)
-    monkeypatch.setattr(roles, "load_all_plugins", lambda: found)
+    monkeypatch.setattr(plugins, "load_all_plugins", lambda: found)
     result = run("doctor", "-o", "json")
     assert result.status == 1
     rows = [json.loads(line) for line in result.text.splitlines()]

@@ -64,3 +64,24 @@ async def test_a_slow_watcher_is_dropped_and_slows_nobody(monkeypatch: pytest.Mo
     assert len(feed) == 1
     with pytest.raises(DomainError, match="too slow"):
         await slow.next(1.0)
+
+
+async def test_a_guid_that_nobody_watches_any_more_takes_no_memory() -> None:
+    feed = Feed()
+    watchers = [feed.subscribe(Interest(guid=f"t{number}")) for number in range(100)]
+    watchers += [feed.subscribe(Interest(cell_id="c1")), feed.subscribe(Interest())]
+    for watcher in watchers:
+        feed.unsubscribe(watcher)
+        feed.unsubscribe(watcher)
+    assert len(feed) == 0
+    assert not feed._channels
+
+
+async def test_a_change_is_told_once_also_where_two_of_its_names_are_one() -> None:
+    feed = Feed()
+    watcher = feed.subscribe(Interest(guid="i5"))
+    row = ActualLrp(process_guid="i5", instance_guid="i5")
+    feed.publish(5, [Change(verb=Change.CREATED, actual_lrp=row)])
+    entry = await watcher.next(1.0)
+    assert entry is not None
+    assert len(entry.changes) == 1

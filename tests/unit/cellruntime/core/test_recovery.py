@@ -193,6 +193,15 @@ def test_strays_are_destroyed_only_after_a_whole_list() -> None:
     assert play.state("t-old-3") == "none"
 
 
+def test_what_was_prepared_before_the_restart_is_destroyed_before_it_is_rejected() -> None:
+    play = Play()
+    play.feed(recovered(strays=(L,)))
+    without_definition = instance()
+    without_definition.ClearField("definition")  # its LRP was removed meanwhile
+    assert play.list_rows(without_definition) == [f"Destroy {L}"]
+    assert play.feed(e.Destroyed(L)) == ["Submit reject_instance"]
+
+
 def test_a_list_older_than_the_record_takes_nothing_away() -> None:
     play = Play()
     play.feed(recovered(task_record(Phase.STARTED)))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from diegod.internal.v1 import command_pb2 as c
+from diegod.models import actual_lrp_lifecycle
 from diegod.v1.record_pb2 import ActualLrp, Change, NetInfo
 from tests.unit.raftbbs.core.board import Board, an_lrp
 
@@ -200,3 +201,27 @@ def test_scaling_is_no_new_definition(board: Board) -> None:
 def test_a_change_that_somebody_else_made_meanwhile_is_not_overwritten(board: Board) -> None:
     scale = c.ScaleLrp(process_guid="web", instances=5, expected_revision=1)
     assert board.say("user/ann", scale_lrp=scale).reason == "ResourceConflict"
+
+
+def test_a_suspect_that_its_cell_rejects_makes_no_second_ordinary_one(board: Board) -> None:
+    """Back with its cell, it could not be made there; its replacement is there already."""
+    row = placed(board)
+    guid = row.instance_guid
+    claimed = board.say("cell/c1", claim_instance=c.ClaimInstance(instance_guid=guid)).actual_lrp
+    board.say("bbs/m1", expire_cell=c.ExpireCell(cell_id="c1", incarnation=1))
+    repair(board, "suspect_instance", claimed)
+    replacement = created(board)
+    board.with_cell("c1")
+    reject = c.RejectInstance(instance_guid=guid, rejection_reason="no rootfs")
+    rejected = board.say("cell/c1", incarnation=2, reject_instance=reject)
+    assert not rejected.reason
+    rows = board.state().instances("web")
+    assert [row.instance_guid for row in rows] == [replacement.instance_guid]
+
+
+def test_a_rejection_moves_an_instance_as_the_table_says(board: Board) -> None:
+    row = placed(board)
+    reject = c.RejectInstance(instance_guid=row.instance_guid)
+    outcome = board.say("cell/c1", reject_instance=reject)
+    table = actual_lrp_lifecycle.TRANSITIONS
+    assert outcome.actual_lrp.state == table[ActualLrp.UNCLAIMED, "reject_instance"]

@@ -80,3 +80,13 @@ def test_a_row_that_changes_otherwise_does_not_prolong_the_lease() -> None:
     table.observe([Change(verb=Change.CHANGED, cell=_cell())], 8.0)
     _tick_until(table, 8.5, TTL + GRACE_S - 0.5)
     assert _expired(table, TTL + GRACE_S) != []
+
+
+def test_a_lease_whose_end_was_proposed_is_not_renewed_and_proposed_again_later() -> None:
+    table = LeaseTable(TTL)
+    table.rearm([_cell()], [], 0.0)
+    assert _tick_until(table, 0.5, TTL + GRACE_S) != []
+    assert not table.renew(("cell", "c1"), 1, TTL + GRACE_S)
+    assert _tick_until(table, 11.5, 2 * (TTL + GRACE_S)) == [(("cell", "c1"), 1)]
+    table.observe([Change(verb=Change.CHANGED, cell=_cell(incarnation=2))], 23.0)
+    assert table.renew(("cell", "c1"), 2, 23.5)

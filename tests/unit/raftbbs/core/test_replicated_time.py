@@ -38,3 +38,15 @@ def test_stamps_never_go_back(steps: list[tuple[float, float]]) -> None:
         before = time.last_ns
         time.observe(time.next_stamp(monotonic, wall), monotonic)
         assert before <= time.last_ns <= before + int(elapsed * 1.1 * NS) + 1
+
+
+def test_time_goes_on_while_entries_are_on_their_way() -> None:
+    """Each entry is proposed as the one before it is applied: no moment counts for neither."""
+    time = ReplicatedTime(1000 * NS, 0.0)
+    under_way: list[int] = []
+    for tick in range(1, 1001):
+        now = tick / 100
+        under_way.append(time.next_stamp(now, 1000 + now))
+        if len(under_way) > 3:
+            time.observe(under_way.pop(0), now)
+    assert abs(under_way[-1] - 1010 * NS) < NS // 100

@@ -239,3 +239,35 @@ def test_no_rule_leaves_the_table(board: Board, state: Task.State.ValueType, com
         assert not outcome.reason, outcome.message
         expected = task_lifecycle.TRANSITIONS[state, command]
         assert (after.state if after is not None else None) == expected
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_failure_is_one_also_where_nobody_says_why(board: Board, unknown: bool) -> None:
+    granted(board)
+    task = board.task("t1")
+    complete = c.CompleteTask(
+        task_guid="t1", attempt=task.attempt, failed=not unknown, outcome_unknown=unknown
+    )
+    done = board.say("cell/c1", complete_task=complete).task
+    assert done.failed
+    assert done.outcome_unknown == unknown
+
+
+def test_a_task_that_the_brain_fails_has_failed(board: Board) -> None:
+    desired(board)
+    fail = c.FailTask(task_guid="t1", row_revision=board.task("t1").provenance.revision)
+    assert board.say("brain/b1", fail_task=fail).task.failed
+
+
+def test_a_task_that_succeeded_has_no_failure(board: Board) -> None:
+    granted(board)
+    complete = c.CompleteTask(
+        task_guid="t1",
+        attempt=board.task("t1").attempt,
+        failure_reason="said, but not meant",
+        exit_status_known=True,
+    )
+    done = board.say("cell/c1", complete_task=complete).task
+    assert not done.failed
+    assert done.failure_reason == ""
+    assert done.exit_status_known
