@@ -41,7 +41,7 @@ demo: machine
 # Its folders are its own: pytest clears those of earlier runs, and another run may be using them.
 test: machine
 	@folder=$$(mktemp -d /tmp/diegod-test.XXXXXX) && \
-	$(RUN) pytest -n 2 --dist loadgroup --basetemp $$folder/t $(ARGS); \
+	$(RUN) pytest -n 2 --basetemp $$folder/t $(ARGS); \
 	status=$$?; rm -rf $$folder; exit $$status
 
 lint: environment

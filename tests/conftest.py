@@ -1,8 +1,8 @@
 """What the whole run keeps to, on each machine.
 
 - A test marked `root` is skipped where it can't run, with the reason.
-- What needs the machine for itself (marked `root` or `cluster`, or in tests/cluster) runs one test
-  after the other: under `-n 2 --dist loadgroup` one worker has all of it.
+- What needs the machine for itself runs one test after the other: under `-n 2` one worker has all
+  of it (`scheduling.py`).
 - The run ends with one line that counts what was skipped, by reason. On CI, as root, a skipped test
   fails the run: there nothing may be missing.
 - The run fails if it leaves something behind on the machine.
@@ -10,27 +10,26 @@
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from tests import leaks, needs, skips
-
-CLUSTER_TESTS = Path(__file__).parent / "cluster"
+from tests.scheduling import MachineScheduling
 
 _BEFORE = pytest.StashKey[frozenset[str]]()
 _OTHERS = pytest.StashKey[list[str]]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the group into the test's id
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> MachineScheduling:
+    return MachineScheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         is_root = item.get_closest_marker("root") is not None
         if is_root and (reason := needs.lacking()):
             item.add_marker(pytest.mark.skip(reason=reason))
-        if is_root or item.get_closest_marker("cluster") or CLUSTER_TESTS in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("machine"))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

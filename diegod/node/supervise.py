@@ -110,16 +110,23 @@ class Supervisor:
             child.process.send_signal(number)
 
     async def stop(self) -> None:
-        """All at once, with SIGTERM, then SIGKILL for those that take too long."""
-        for name, child in self.children.items():
+        """BBS members last: the others have leases to give back, and do so in no time."""
+        for child in self.children.values():
             child.let_go.set()
-            self.signal(name, signal.SIGCONT)
-            self.signal(name, signal.SIGTERM)
-        if not self._keepers:
+        await self._stop([child for child in self.children.values() if child.role != "bbs"])
+        await self._stop([child for child in self.children.values() if child.role == "bbs"])
+
+    async def _stop(self, children: Sequence[Child]) -> None:
+        """All at once, with SIGTERM, then SIGKILL for those that take too long."""
+        for child in children:
+            self.signal(child.name, signal.SIGCONT)
+            self.signal(child.name, signal.SIGTERM)
+        keepers = [self._keepers[child.name] for child in children if child.name in self._keepers]
+        if not keepers:
             return
-        _, late = await asyncio.wait(self._keepers.values(), timeout=_STOP_TIMEOUT_S)
+        _, late = await asyncio.wait(keepers, timeout=_STOP_TIMEOUT_S)
         if late:
-            for child in self.children.values():
+            for child in children:
                 if child.process is not None and child.process.returncode is None:
                     child.process.kill()
             await asyncio.wait(late)

@@ -162,21 +162,60 @@ def test_it_can_not_be_removed_while_it_runs(dev: Dev) -> None:
     assert f"in use by pid {dev.process.pid}" in done.err
 
 
+@ONLY_EXEC
+def test_three_members_beside_another_cluster(dev: Dev) -> None:
+    """Of the same user: the newer one is current, and the older one stays what it is."""
+    terminal, options = dev.terminal, ["--members", "3", "--cells", "1"]
+    try:
+        with dev_cluster(terminal, "exec", *options, name="two") as two:
+            killed = terminal.run("dev", "kill", "leader", "--name", "two").succeeded()
+            member = killed.err.partition(" ")[0]
+            assert member in ("bbs-1", "bbs-2", "bbs-3")
+            ran = terminal.run("task", "run", "--guid", "after", "echo", "there")
+            assert (ran.status, ran.out) == (0, "there\n")
+            terminal.run("dev", "start", member, "--name", "two").succeeded()
+            assert "after" not in terminal.run("task", "ls", "--context", "dev").succeeded().out
+            assert "after" in terminal.run("task", "ls", "--context", "two").succeeded().out
+            assert set(dev.parts()) == {"bbs-1", "brain-1", "cell-1", "cell-2"}
+            assert set(two.parts()) == {"bbs-1", "bbs-2", "bbs-3", "brain-1", "cell-1"}
+    finally:
+        terminal.run("context", "use", "dev").succeeded()
+
+
+@ONLY_EXEC
+def test_a_lost_machine_is_replaced(dev: Dev) -> None:
+    keep_two(dev, "moved")
+    assert {row["cell_id"] for row in instances(dev, "moved")} == {"cell-1", "cell-2"}
+    began = time.monotonic()
+    dev.run("dev", "kill", "cell-2", "--machine").succeeded()
+    assert len(container_pids(dev)) == 1
+
+    def is_replaced() -> bool:
+        """A suspect row may still stand beside its replacement."""
+        rows = [row for row in instances(dev, "moved") if row["presence"] == "ORDINARY"]
+        return [(row["cell_id"], row["state"]) for row in rows] == [("cell-1", "RUNNING")] * 2
+
+    until("two instances on the other cell", is_replaced, MACHINE_LOST_S)
+    assert time.monotonic() - began > 6, "while its lease ran it might have come back"
+    assert len(container_pids(dev)) == 2
+    dev.run("dev", "start", "cell-2").succeeded()
+    dev.run("lrp", "rm", "-y", "moved").succeeded()
+    until("no container", lambda: not container_pids(dev))
+
+
 # -- beginnings and ends --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_killed_taken_up_stopped_and_begun_anew(terminal: Terminal, backend: str) -> None:
-    """One cluster through its whole life: SIGKILL, a second start, Ctrl-C, a third, --fresh, rm."""
+def test_killed_taken_up_begun_anew_and_stopped(terminal: Terminal, backend: str) -> None:
+    """One cluster through its life: SIGKILL, a second start, --fresh, Ctrl-C, a last start."""
     first = start_dev(terminal, backend)
     with ended_at_last(first) as runs:
         await_ready(first)
         keep_two(first, "stays")
         pids = container_pids(first)
         assert len(pids) == 2
-        first.process.kill()
-        first.process.wait()
-        until("the end of its roles", lambda: not roles(first))
+        kill_all_but_containers(first)
         assert all(is_alive(pid) for pid in pids.values())
 
         second = start_dev(terminal, backend)
@@ -185,29 +224,36 @@ def test_killed_taken_up_stopped_and_begun_anew(terminal: Terminal, backend: str
         assert "was here before: its data and containers are taken up" in second.output
         assert container_pids(second) == pids
         assert {row["state"] for row in instances(second, "stays")} == {"RUNNING"}
-        assert traces(second)
-        assert second.interrupt() == 130
-        assert "Traceback" not in second.output
-        assert traces(second) == []
-        assert not any(is_alive(pid) for pid in pids.values())
-
-        third = start_dev(terminal, backend)
-        runs.append(third)
-        await_ready(third)
-        assert third.run("lrp", "ls", "-o", "name").succeeded().out == "stays\n"
-        until("the instances again", lambda: len(container_pids(third)) == 2)
-        third.process.kill()
-        third.process.wait()
-        until("the end of its roles", lambda: not roles(third))
+        kill_all_but_containers(second)
 
         fresh = start_dev(terminal, backend, "--fresh")
         runs.append(fresh)
         await_ready(fresh)
         assert "taken up" not in fresh.output
-        assert container_pids(fresh) == {}
+        assert not any(is_alive(pid) for pid in pids.values())
         assert fresh.run("lrp", "ls", "-o", "name").succeeded().out == ""
-    assert not fresh.directory.exists()
+        keep_two(fresh, "kept")
+        pids = container_pids(fresh)
+        assert traces(fresh)
+        assert fresh.interrupt() == 130
+        assert "Traceback" not in fresh.output
+        assert traces(fresh) == []
+        assert not any(is_alive(pid) for pid in pids.values())
+
+        last = start_dev(terminal, backend)
+        runs.append(last)
+        await_ready(last)
+        assert last.run("lrp", "ls", "-o", "name").succeeded().out == "kept\n"
+        until("the instances again", lambda: len(container_pids(last)) == 2)
+    assert not last.directory.exists()
     assert terminal.run("task", "ls").status == 2, "its context went with it"
+
+
+def kill_all_but_containers(dev: Dev) -> None:
+    """SIGKILL for the supervisor: its roles end with it, and what they run goes on."""
+    dev.process.kill()
+    dev.process.wait()
+    until("the end of its roles", lambda: not roles(dev))
 
 
 @contextlib.contextmanager
@@ -218,43 +264,6 @@ def ended_at_last(first: Dev) -> Iterator[list[Dev]]:
         yield runs
     finally:
         end_dev(runs[-1])
-
-
-def test_three_members_beside_another_cluster(terminal: Terminal) -> None:
-    with (
-        dev_cluster(terminal, "exec") as one,
-        dev_cluster(terminal, "exec", "--members", "3", "--cells", "1", name="two") as two,
-    ):
-        killed = terminal.run("dev", "kill", "leader", "--name", "two").succeeded()
-        member = killed.err.partition(" ")[0]
-        assert member in ("bbs-1", "bbs-2", "bbs-3")
-        ran = terminal.run("task", "run", "--guid", "after", "echo", "there")
-        assert (ran.status, ran.out) == (0, "there\n")
-        terminal.run("dev", "start", member, "--name", "two").succeeded()
-        assert terminal.run("task", "ls", "--context", "dev").succeeded().out.count("after") == 0
-        assert terminal.run("task", "ls", "--context", "two").succeeded().out.count("after") == 1
-        assert set(one.parts()) == {"bbs-1", "brain-1", "cell-1", "cell-2"}
-        assert set(two.parts()) == {"bbs-1", "bbs-2", "bbs-3", "brain-1", "cell-1"}
-
-
-def test_a_lost_machine_is_replaced(terminal: Terminal) -> None:
-    with dev_cluster(terminal, "exec") as dev:
-        keep_two(dev, "moved")
-        assert {row["cell_id"] for row in instances(dev, "moved")} == {"cell-1", "cell-2"}
-        began = time.monotonic()
-        dev.run("dev", "kill", "cell-2", "--machine").succeeded()
-        assert len(container_pids(dev)) == 1
-
-        def is_replaced() -> bool:
-            """A suspect row may still stand beside its replacement."""
-            rows = [row for row in instances(dev, "moved") if row["presence"] == "ORDINARY"]
-            return [(row["cell_id"], row["state"]) for row in rows] == [("cell-1", "RUNNING")] * 2
-
-        until("two instances on the other cell", is_replaced, MACHINE_LOST_S)
-        assert time.monotonic() - began > 8, (
-            "before its lease was over, the machine might come back"
-        )
-        assert len(container_pids(dev)) == 2
 
 
 def test_detached_it_is_used_stopped_and_removed(terminal: Terminal) -> None:
@@ -297,7 +306,7 @@ def test_a_home_that_can_not_be_written_to(terminal: Terminal, tmp_path: Path) -
 @contextlib.contextmanager
 def homeless_dev(terminal: Terminal, data: Path) -> Iterator[str]:
     try:
-        started = ["dev", "--detach", "--backend", "exec", "--data", str(data)]
+        started = ["dev", "--detach", "--backend", "exec", "--cells", "1", "--data", str(data)]
         yield terminal.run(*started).succeeded().out
     finally:
         terminal.run("dev", "stop", "--data", str(data))
@@ -308,7 +317,7 @@ def homeless_dev(terminal: Terminal, data: Path) -> Iterator[str]:
 def test_somebody_without_root_gets_plain_processes_and_is_told_why(terminal: Terminal) -> None:
     nobody = Unprivileged(terminal.home)
     try:
-        started = nobody.run("dev", "--detach").succeeded()
+        started = nobody.run("dev", "--detach", "--cells", "1").succeeded()
         assert "exec: plain processes, NO isolation" in started.out
         assert "without containers: not root. See diegod doctor" in started.out
         assert nobody.run("task", "run", "id", "-u").out == f"{NOBODY}\n"

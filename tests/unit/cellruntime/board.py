@@ -71,6 +71,9 @@ class Board:
         rows = [row for (kind, _), row in self.rows.items() if kind == "actual_lrp"]
         return [self._fresh(row) for row in rows if row.process_guid == process_guid]
 
+    def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
+        return [row for row in self.instances(process_guid) if row.index == index]
+
     def cell(self, cell_id: str) -> Cell | None:
         return cast("Cell | None", self._copy("cell", cell_id))
 
