@@ -40,7 +40,8 @@ class LoopDriver:
             await asyncio.sleep(0)
             return
         try:
-            await asyncio.wait_for(self._woken.wait(), min(left_s, _SLEEP_S_MAX))
+            async with asyncio.timeout(min(left_s, _SLEEP_S_MAX)):
+                await self._woken.wait()
         except TimeoutError:
             return
 

@@ -60,7 +60,8 @@ class Watcher:
     async def next(self, timeout_s: float) -> FeedEntry | None:
         """The next entry; None after `timeout_s` without one. Raises when the watch has ended."""
         try:
-            entry = await asyncio.wait_for(self.entries.get(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for can lose a cancellation
+                entry = await self.entries.get()
         except TimeoutError:
             return None
         if entry is None:

@@ -156,10 +156,15 @@ def running(s: CellState, container: Container, now: float) -> None:
 
 
 def grant_expired(s: CellState, event: e.GrantExpired, now: float) -> None:
-    """Nothing was started. It is not rejected, since the BBS may count this cell as lost."""
+    """Nothing was started, and once it is destroyed nothing will be: it may be placed anew.
+
+    If the BBS has counted this cell as lost meanwhile, it has failed the task, and the rejection is
+    refused.
+    """
     container = s.in_state(event.handle, State.STARTING)
     if container is not None:
-        ending.close(s, container, tasks.failed(tasks.GRANT_TOO_LATE), tasks.GRANT_TOO_LATE)
+        reason = tasks.GRANT_TOO_LATE
+        ending.close(s, container, Verdict(Verb.REJECT, reason), reason)
 
 
 def step_failed(s: CellState, container: Container, event: e.StepFailed) -> None:

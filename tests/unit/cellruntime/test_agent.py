@@ -199,8 +199,8 @@ def test_a_grant_from_before_a_suspend_is_not_used() -> None:
         await asyncio.sleep(1)
         assert world.task_starts() == 0
         world.bbs.cut = False
-        await world.until(lambda: world.task().state == Task.COMPLETED)
-        assert world.task().failure_reason == "not started: the grant came too late"
+        await world.until(lambda: world.task().state == Task.PENDING)
+        assert world.task().rejection_reason == "not started: the grant came too late"
         assert world.task_starts() == 0
 
     play(scenario)

@@ -188,10 +188,9 @@ def test_a_grant_that_outlived_the_lease_is_not_used() -> None:
     play.task_starting()
     assert play.feed(e.GrantExpired(T)) == [f"Record ending {T}"]
     assert play.feed(e.Recorded(T, Phase.ENDING)) == [f"Destroy {T}"]
-    assert play.feed(e.Destroyed(T)) == ["Submit complete_task"]
-    report = play.commands[-1].complete_task
-    assert report.failure_reason == "not started: the grant came too late"
-    assert not report.outcome_unknown
+    assert play.feed(e.Destroyed(T)) == ["Submit reject_task"]
+    report = play.commands[-1].reject_task
+    assert report.rejection_reason == "not started: the grant came too late"
 
 
 def test_a_task_beyond_its_time_limit_is_stopped_and_reported_after_its_end() -> None:
