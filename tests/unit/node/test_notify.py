@@ -44,7 +44,10 @@ def test_only_its_owner_may_speak(tmp_path: Path) -> None:
 
 def test_a_socket_that_was_left_there_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "ready").touch()
-    ReadySocket(tmp_path / "ready").close()
+    ready = ReadySocket(tmp_path / "ready")
+    assert ready.path.is_socket()
+    ready.close()
+    assert not ready.path.exists()
 
 
 def test_nothing_happens_where_nobody_wants_to_know(
