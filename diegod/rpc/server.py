@@ -129,6 +129,8 @@ def _streaming(served: Served) -> Any:
     async def behaviour(request: Any, context: _Context) -> AsyncIterator[Any]:
         try:
             caller = _admitted(served, request, context)
+            if served.method.request_stream:
+                request = within_limit(served.method, request)
             async for reply in served.handler(request, caller):
                 yield reply
         except DomainError as error:
@@ -151,12 +153,24 @@ def _admitted(served: Served, request: Any, context: _Context) -> Principal:
         )
     if caller.role not in method.roles:
         raise DomainError(Reason.PERMISSION_DENIED, f"{caller} may not call {method.name}")
-    if not method.request_stream and request.ByteSize() > method.request_bytes_max:
+    if not method.request_stream:
+        _refuse_large(method, request)
+    return caller
+
+
+async def within_limit(method: Method, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The requests of a stream; one that is larger than the method's row allows ends it."""
+    async for request in requests:
+        _refuse_large(method, request)
+        yield request
+
+
+def _refuse_large(method: Method, request: Any) -> None:
+    if request.ByteSize() > method.request_bytes_max:
         raise DomainError(
             Reason.INVALID_REQUEST,
             f"the request has {request.ByteSize()} bytes; {method.request_bytes_max} are allowed",
         )
-    return caller
 
 
 async def _refuse(context: _Context, method: Method, error: DomainError) -> None:
