@@ -25,13 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64iegod/v1/cluster.proto\x12\tdiegod.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetVersionRequest\"\x91\x01\n\x0fGetVersionReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x14\n\x0cstore_format\x18\x03 \x01(\r\x12\x18\n\x10plugin_interface\x18\x04 \x01(\r\x12\x14\n\x0c\x63luster_name\x18\x05 \x01(\t\x12\x12\n\ncluster_id\x18\x06 \x01(\t\"\x15\n\x13GetBbsStatusRequest\"\x8c\x03\n\x11GetBbsStatusReply\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x11\n\tleader_id\x18\x03 \x01(\t\x12\x16\n\x0eleader_address\x18\x04 \x01(\t\x12\x0c\n\x04term\x18\x05 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x06 \x01(\x04\x12\x15\n\rapplied_index\x18\x07 \x01(\x04\x12\x17\n\x0flog_first_index\x18\x08 \x01(\x04\x12\x16\n\x0elog_last_index\x18\t \x01(\x04\x12\x10\n\x08revision\x18\n \x01(\x04\x12\r\n\x05\x65poch\x18\x0b \x01(\x04\x12\x33\n\x0freplicated_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x07members\x18\r \x03(\x0b\x32\x14.diegod.v1.BbsMember\x12\x13\n\x0bstore_bytes\x18\x0e \x01(\x04\x12\x0f\n\x07watches\x18\x0f \x01(\r\x12\x16\n\x0e\x63lock_offset_s\x18\x10 \x01(\x01\"X\n\tBbsMember\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x14\n\x0craft_address\x18\x03 \x01(\t\x12\x11\n\tconnected\x18\x04 \x01(\x08\x32\xa6\x01\n\x0e\x43lusterService\x12\x46\n\nGetVersion\x12\x1c.diegod.v1.GetVersionRequest\x1a\x1a.diegod.v1.GetVersionReply\x12L\n\x0cGetBbsStatus\x12\x1e.diegod.v1.GetBbsStatusRequest\x1a\x1c.diegod.v1.GetBbsStatusReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64iegod/v1/cluster.proto\x12\tdiegod.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetVersionRequest\"\x91\x01\n\x0fGetVersionReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x14\n\x0cstore_format\x18\x03 \x01(\r\x12\x18\n\x10plugin_interface\x18\x04 \x01(\r\x12\x14\n\x0c\x63luster_name\x18\x05 \x01(\t\x12\x12\n\ncluster_id\x18\x06 \x01(\t\"\x15\n\x13GetBbsStatusRequest\"\xca\x04\n\x11GetBbsStatusReply\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x11\n\tleader_id\x18\x03 \x01(\t\x12\x16\n\x0eleader_address\x18\x04 \x01(\t\x12\x0c\n\x04term\x18\x05 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x06 \x01(\x04\x12\x15\n\rapplied_index\x18\x07 \x01(\x04\x12\x17\n\x0flog_first_index\x18\x08 \x01(\x04\x12\x16\n\x0elog_last_index\x18\t \x01(\x04\x12\x10\n\x08revision\x18\n \x01(\x04\x12\r\n\x05\x65poch\x18\x0b \x01(\x04\x12\x33\n\x0freplicated_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x07members\x18\r \x03(\x0b\x32\x14.diegod.v1.BbsMember\x12\x13\n\x0bstore_bytes\x18\x0e \x01(\x04\x12\x0f\n\x07watches\x18\x0f \x01(\r\x12\x16\n\x0e\x63lock_offset_s\x18\x10 \x01(\x01\x12\x16\n\x0e\x63luster_format\x18\x11 \x01(\r\x12\x0e\n\x06\x61larms\x18\x12 \x03(\t\x12\x17\n\x0f\x66ree_disk_bytes\x18\x13 \x01(\x04\x12\x15\n\rqueued_writes\x18\x14 \x01(\r\x12\x11\n\tkey_names\x18\x15 \x03(\t\x12\x15\n\rrekey_percent\x18\x16 \x01(\r\x12\x12\n\nhash_index\x18\x17 \x01(\x04\x12\x0c\n\x04hash\x18\x18 \x01(\x0c\x12\x18\n\x10members_revision\x18\x19 \x01(\x04\"~\n\tBbsMember\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x14\n\x0craft_address\x18\x03 \x01(\t\x12\x11\n\tconnected\x18\x04 \x01(\x08\x12\x0f\n\x07learner\x18\x05 \x01(\x08\x12\x13\n\x0bmatch_index\x18\x06 \x01(\x04\"\x83\x01\n\x10\x41\x64\x64MemberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x14\n\x0craft_address\x18\x04 \x01(\t\x12\x10\n\x08store_id\x18\x05 \x01(\t\x12\x0f\n\x07replace\x18\x06 \x01(\x08\"\x8a\x01\n\x0e\x41\x64\x64MemberReply\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63luster_name\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x18\n\x10members_revision\x18\x04 \x01(\x04\x12%\n\x07members\x18\x05 \x03(\x0b\x32\x14.diegod.v1.BbsMember\"<\n\x13RemoveMemberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\"-\n\x11RemoveMemberReply\x12\x18\n\x10members_revision\x18\x01 \x01(\x04\".\n\x19TransferLeadershipRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\",\n\x17TransferLeadershipReply\x12\x11\n\tleader_id\x18\x01 \x01(\t\"$\n\x13SaveSnapshotRequest\x12\r\n\x05stale\x18\x01 \x01(\x08\"!\n\x11SaveSnapshotReply\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x0e\n\x0cRekeyRequest\"D\n\nRekeyReply\x12\x0f\n\x07percent\x18\x01 \x01(\r\x12\x12\n\nactive_key\x18\x02 \x01(\t\x12\x11\n\tkey_names\x18\x03 \x03(\t\"\x10\n\x0e\x43ompactRequest\"9\n\x0c\x43ompactReply\x12\x13\n\x0bstore_bytes\x18\x01 \x01(\x04\x12\x14\n\x0cneeded_bytes\x18\x02 \x01(\x04\"!\n\x10GetStatusRequest\x12\r\n\x05stale\x18\x01 \x01(\x08\"\xa7\x04\n\x0eGetStatusReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x33\n\x05tasks\x18\x02 \x03(\x0b\x32$.diegod.v1.GetStatusReply.TasksEntry\x12;\n\tinstances\x18\x03 \x03(\x0b\x32(.diegod.v1.GetStatusReply.InstancesEntry\x12\x33\n\x05\x63\x65lls\x18\x04 \x03(\x0b\x32$.diegod.v1.GetStatusReply.CellsEntry\x12\x0c\n\x04lrps\x18\x05 \x01(\x04\x12+\n\nshort_lrps\x18\x06 \x03(\x0b\x32\x17.diegod.v1.LrpShortfall\x12\x18\n\x10short_lrps_total\x18\x07 \x01(\x04\x12\x17\n\x0f\x63ollected_tasks\x18\x08 \x01(\x04\x12\x35\n\x11oldest_ended_task\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x03\x62\x62s\x18\n \x01(\x0b\x32\x1c.diegod.v1.GetBbsStatusReply\x1a,\n\nTasksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x30\n\x0eInstancesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a,\n\nCellsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"F\n\x0cLrpShortfall\x12\x14\n\x0cprocess_guid\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65sired\x18\x02 \x01(\r\x12\x0f\n\x07running\x18\x03 \x01(\r2\xa6\x01\n\x0e\x43lusterService\x12\x46\n\nGetVersion\x12\x1c.diegod.v1.GetVersionRequest\x1a\x1a.diegod.v1.GetVersionReply\x12L\n\x0cGetBbsStatus\x12\x1e.diegod.v1.GetBbsStatusRequest\x1a\x1c.diegod.v1.GetBbsStatusReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.v1.cluster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETSTATUSREPLY_TASKSENTRY']._loaded_options = None
+  _globals['_GETSTATUSREPLY_TASKSENTRY']._serialized_options = b'8\001'
+  _globals['_GETSTATUSREPLY_INSTANCESENTRY']._loaded_options = None
+  _globals['_GETSTATUSREPLY_INSTANCESENTRY']._serialized_options = b'8\001'
+  _globals['_GETSTATUSREPLY_CELLSENTRY']._loaded_options = None
+  _globals['_GETSTATUSREPLY_CELLSENTRY']._serialized_options = b'8\001'
   _globals['_GETVERSIONREQUEST']._serialized_start=71
   _globals['_GETVERSIONREQUEST']._serialized_end=90
   _globals['_GETVERSIONREPLY']._serialized_start=93
@@ -39,9 +45,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETBBSSTATUSREQUEST']._serialized_start=240
   _globals['_GETBBSSTATUSREQUEST']._serialized_end=261
   _globals['_GETBBSSTATUSREPLY']._serialized_start=264
-  _globals['_GETBBSSTATUSREPLY']._serialized_end=660
-  _globals['_BBSMEMBER']._serialized_start=662
-  _globals['_BBSMEMBER']._serialized_end=750
-  _globals['_CLUSTERSERVICE']._serialized_start=753
-  _globals['_CLUSTERSERVICE']._serialized_end=919
+  _globals['_GETBBSSTATUSREPLY']._serialized_end=850
+  _globals['_BBSMEMBER']._serialized_start=852
+  _globals['_BBSMEMBER']._serialized_end=978
+  _globals['_ADDMEMBERREQUEST']._serialized_start=981
+  _globals['_ADDMEMBERREQUEST']._serialized_end=1112
+  _globals['_ADDMEMBERREPLY']._serialized_start=1115
+  _globals['_ADDMEMBERREPLY']._serialized_end=1253
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1255
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1315
+  _globals['_REMOVEMEMBERREPLY']._serialized_start=1317
+  _globals['_REMOVEMEMBERREPLY']._serialized_end=1362
+  _globals['_TRANSFERLEADERSHIPREQUEST']._serialized_start=1364
+  _globals['_TRANSFERLEADERSHIPREQUEST']._serialized_end=1410
+  _globals['_TRANSFERLEADERSHIPREPLY']._serialized_start=1412
+  _globals['_TRANSFERLEADERSHIPREPLY']._serialized_end=1456
+  _globals['_SAVESNAPSHOTREQUEST']._serialized_start=1458
+  _globals['_SAVESNAPSHOTREQUEST']._serialized_end=1494
+  _globals['_SAVESNAPSHOTREPLY']._serialized_start=1496
+  _globals['_SAVESNAPSHOTREPLY']._serialized_end=1529
+  _globals['_REKEYREQUEST']._serialized_start=1531
+  _globals['_REKEYREQUEST']._serialized_end=1545
+  _globals['_REKEYREPLY']._serialized_start=1547
+  _globals['_REKEYREPLY']._serialized_end=1615
+  _globals['_COMPACTREQUEST']._serialized_start=1617
+  _globals['_COMPACTREQUEST']._serialized_end=1633
+  _globals['_COMPACTREPLY']._serialized_start=1635
+  _globals['_COMPACTREPLY']._serialized_end=1692
+  _globals['_GETSTATUSREQUEST']._serialized_start=1694
+  _globals['_GETSTATUSREQUEST']._serialized_end=1727
+  _globals['_GETSTATUSREPLY']._serialized_start=1730
+  _globals['_GETSTATUSREPLY']._serialized_end=2281
+  _globals['_GETSTATUSREPLY_TASKSENTRY']._serialized_start=2141
+  _globals['_GETSTATUSREPLY_TASKSENTRY']._serialized_end=2185
+  _globals['_GETSTATUSREPLY_INSTANCESENTRY']._serialized_start=2187
+  _globals['_GETSTATUSREPLY_INSTANCESENTRY']._serialized_end=2235
+  _globals['_GETSTATUSREPLY_CELLSENTRY']._serialized_start=2237
+  _globals['_GETSTATUSREPLY_CELLSENTRY']._serialized_end=2281
+  _globals['_LRPSHORTFALL']._serialized_start=2283
+  _globals['_LRPSHORTFALL']._serialized_end=2353
+  _globals['_CLUSTERSERVICE']._serialized_start=2356
+  _globals['_CLUSTERSERVICE']._serialized_end=2522
 # @@protoc_insertion_point(module_scope)

@@ -105,6 +105,15 @@ class GetBbsStatusReply(_message.Message):
     STORE_BYTES_FIELD_NUMBER: _builtins.int
     WATCHES_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_S_FIELD_NUMBER: _builtins.int
+    CLUSTER_FORMAT_FIELD_NUMBER: _builtins.int
+    ALARMS_FIELD_NUMBER: _builtins.int
+    FREE_DISK_BYTES_FIELD_NUMBER: _builtins.int
+    QUEUED_WRITES_FIELD_NUMBER: _builtins.int
+    KEY_NAMES_FIELD_NUMBER: _builtins.int
+    REKEY_PERCENT_FIELD_NUMBER: _builtins.int
+    HASH_INDEX_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    MEMBERS_REVISION_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     cluster_id: _builtins.str
     leader_id: _builtins.str
@@ -121,10 +130,32 @@ class GetBbsStatusReply(_message.Message):
     watches: _builtins.int
     clock_offset_s: _builtins.float
     """this member's wall clock less replicated time"""
+    cluster_format: _builtins.int
+    """what all members can read; new records wait for it"""
+    free_disk_bytes: _builtins.int
+    """where this member's store lies"""
+    queued_writes: _builtins.int
+    """accepted by this member and not yet answered"""
+    rekey_percent: _builtins.int
+    """100: everything is under the active key"""
+    hash_index: _builtins.int
+    """the last log index at which members compare their states,"""
+    hash: _builtins.bytes
+    """and this member's hash there"""
+    members_revision: _builtins.int
+    """of the record of members"""
     @_builtins.property
     def replicated_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___BbsMember]: ...
+    @_builtins.property
+    def alarms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what an operator should know: one sentence each"""
+
+    @_builtins.property
+    def key_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of encryption keys that this member's store still needs; none: plain"""
+
     def __init__(
         self,
         *,
@@ -144,10 +175,19 @@ class GetBbsStatusReply(_message.Message):
         store_bytes: _builtins.int = ...,
         watches: _builtins.int = ...,
         clock_offset_s: _builtins.float = ...,
+        cluster_format: _builtins.int = ...,
+        alarms: _abc.Iterable[_builtins.str] | None = ...,
+        free_disk_bytes: _builtins.int = ...,
+        queued_writes: _builtins.int = ...,
+        key_names: _abc.Iterable[_builtins.str] | None = ...,
+        rekey_percent: _builtins.int = ...,
+        hash_index: _builtins.int = ...,
+        hash: _builtins.bytes = ...,
+        members_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["replicated_time", b"replicated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_index", b"applied_index", "clock_offset_s", b"clock_offset_s", "cluster_id", b"cluster_id", "commit_index", b"commit_index", "epoch", b"epoch", "leader_address", b"leader_address", "leader_id", b"leader_id", "log_first_index", b"log_first_index", "log_last_index", b"log_last_index", "member_id", b"member_id", "members", b"members", "replicated_time", b"replicated_time", "revision", b"revision", "store_bytes", b"store_bytes", "term", b"term", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "applied_index", b"applied_index", "clock_offset_s", b"clock_offset_s", "cluster_format", b"cluster_format", "cluster_id", b"cluster_id", "commit_index", b"commit_index", "epoch", b"epoch", "free_disk_bytes", b"free_disk_bytes", "hash", b"hash", "hash_index", b"hash_index", "key_names", b"key_names", "leader_address", b"leader_address", "leader_id", b"leader_id", "log_first_index", b"log_first_index", "log_last_index", b"log_last_index", "member_id", b"member_id", "members", b"members", "members_revision", b"members_revision", "queued_writes", b"queued_writes", "rekey_percent", b"rekey_percent", "replicated_time", b"replicated_time", "revision", b"revision", "store_bytes", b"store_bytes", "term", b"term", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,11 +201,17 @@ class BbsMember(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     RAFT_ADDRESS_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
+    LEARNER_FIELD_NUMBER: _builtins.int
+    MATCH_INDEX_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     address: _builtins.str
     """of its API"""
     raft_address: _builtins.str
     connected: _builtins.bool
+    learner: _builtins.bool
+    """it receives everything and votes on nothing"""
+    match_index: _builtins.int
+    """the last entry that the leader knows it has; only from the leader"""
     def __init__(
         self,
         *,
@@ -173,11 +219,448 @@ class BbsMember(_message.Message):
         address: _builtins.str = ...,
         raft_address: _builtins.str = ...,
         connected: _builtins.bool = ...,
+        learner: _builtins.bool = ...,
+        match_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "member_id", b"member_id", "raft_address", b"raft_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "learner", b"learner", "match_index", b"match_index", "member_id", b"member_id", "raft_address", b"raft_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BbsMember: _TypeAlias = BbsMember  # noqa: Y015
+
+@_typing.final
+class AddMemberRequest(_message.Message):
+    """Makes a node a member: a learner first, a voter as soon as it has caught up. Said again with
+    another store id by a learner, it replaces that learner.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    RAFT_ADDRESS_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    member_id: _builtins.str
+    address: _builtins.str
+    """of its API"""
+    raft_address: _builtins.str
+    store_id: _builtins.str
+    """of the empty store that it is going to make"""
+    replace: _builtins.bool
+    """it was a member, and its store is lost for ever"""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        member_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        raft_address: _builtins.str = ...,
+        store_id: _builtins.str = ...,
+        replace: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "member_id", b"member_id", "raft_address", b"raft_address", "replace", b"replace", "request_id", b"request_id", "store_id", b"store_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddMemberRequest: _TypeAlias = AddMemberRequest  # noqa: Y015
+
+@_typing.final
+class AddMemberReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_ID_FIELD_NUMBER: _builtins.int
+    CLUSTER_NAME_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    MEMBERS_REVISION_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    cluster_id: _builtins.str
+    cluster_name: _builtins.str
+    epoch: _builtins.int
+    members_revision: _builtins.int
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___BbsMember]: ...
+    def __init__(
+        self,
+        *,
+        cluster_id: _builtins.str = ...,
+        cluster_name: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        members_revision: _builtins.int = ...,
+        members: _abc.Iterable[Global___BbsMember] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "cluster_name", b"cluster_name", "epoch", b"epoch", "members", b"members", "members_revision", b"members_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddMemberReply: _TypeAlias = AddMemberReply  # noqa: Y015
+
+@_typing.final
+class RemoveMemberRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    member_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        member_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member_id", b"member_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveMemberRequest: _TypeAlias = RemoveMemberRequest  # noqa: Y015
+
+@_typing.final
+class RemoveMemberReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBERS_REVISION_FIELD_NUMBER: _builtins.int
+    members_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        members_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members_revision", b"members_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveMemberReply: _TypeAlias = RemoveMemberReply  # noqa: Y015
+
+@_typing.final
+class TransferLeadershipRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member_id", b"member_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferLeadershipRequest: _TypeAlias = TransferLeadershipRequest  # noqa: Y015
+
+@_typing.final
+class TransferLeadershipReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEADER_ID_FIELD_NUMBER: _builtins.int
+    leader_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        leader_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leader_id", b"leader_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferLeadershipReply: _TypeAlias = TransferLeadershipReply  # noqa: Y015
+
+@_typing.final
+class SaveSnapshotRequest(_message.Message):
+    """A backup: the whole state of the member that is asked, as of one revision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STALE_FIELD_NUMBER: _builtins.int
+    stale: _builtins.bool
+    def __init__(
+        self,
+        *,
+        stale: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaveSnapshotRequest: _TypeAlias = SaveSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class SaveSnapshotReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaveSnapshotReply: _TypeAlias = SaveSnapshotReply  # noqa: Y015
+
+@_typing.final
+class RekeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RekeyRequest: _TypeAlias = RekeyRequest  # noqa: Y015
+
+@_typing.final
+class RekeyReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    ACTIVE_KEY_FIELD_NUMBER: _builtins.int
+    KEY_NAMES_FIELD_NUMBER: _builtins.int
+    percent: _builtins.int
+    active_key: _builtins.str
+    @_builtins.property
+    def key_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        percent: _builtins.int = ...,
+        active_key: _builtins.str = ...,
+        key_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_key", b"active_key", "key_names", b"key_names", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RekeyReply: _TypeAlias = RekeyReply  # noqa: Y015
+
+@_typing.final
+class CompactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompactRequest: _TypeAlias = CompactRequest  # noqa: Y015
+
+@_typing.final
+class CompactReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORE_BYTES_FIELD_NUMBER: _builtins.int
+    NEEDED_BYTES_FIELD_NUMBER: _builtins.int
+    store_bytes: _builtins.int
+    needed_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        store_bytes: _builtins.int = ...,
+        needed_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needed_bytes", b"needed_bytes", "store_bytes", b"store_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompactReply: _TypeAlias = CompactReply  # noqa: Y015
+
+@_typing.final
+class GetStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STALE_FIELD_NUMBER: _builtins.int
+    stale: _builtins.bool
+    def __init__(
+        self,
+        *,
+        stale: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetStatusReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TasksEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class InstancesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CellsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    CELLS_FIELD_NUMBER: _builtins.int
+    LRPS_FIELD_NUMBER: _builtins.int
+    SHORT_LRPS_FIELD_NUMBER: _builtins.int
+    SHORT_LRPS_TOTAL_FIELD_NUMBER: _builtins.int
+    COLLECTED_TASKS_FIELD_NUMBER: _builtins.int
+    OLDEST_ENDED_TASK_FIELD_NUMBER: _builtins.int
+    BBS_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    lrps: _builtins.int
+    short_lrps_total: _builtins.int
+    collected_tasks: _builtins.int
+    """ended, kept for their retention, and removed since the epoch began"""
+    @_builtins.property
+    def tasks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """by state"""
+
+    @_builtins.property
+    def instances(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """by state"""
+
+    @_builtins.property
+    def cells(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """by state"""
+
+    @_builtins.property
+    def short_lrps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LrpShortfall]:
+        """with fewer instances running than desired, at most 100"""
+
+    @_builtins.property
+    def oldest_ended_task(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def bbs(self) -> Global___GetBbsStatusReply: ...
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        tasks: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        instances: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        cells: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        lrps: _builtins.int = ...,
+        short_lrps: _abc.Iterable[Global___LrpShortfall] | None = ...,
+        short_lrps_total: _builtins.int = ...,
+        collected_tasks: _builtins.int = ...,
+        oldest_ended_task: _timestamp_pb2.Timestamp | None = ...,
+        bbs: Global___GetBbsStatusReply | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bbs", b"bbs", "oldest_ended_task", b"oldest_ended_task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bbs", b"bbs", "cells", b"cells", "collected_tasks", b"collected_tasks", "instances", b"instances", "lrps", b"lrps", "oldest_ended_task", b"oldest_ended_task", "revision", b"revision", "short_lrps", b"short_lrps", "short_lrps_total", b"short_lrps_total", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusReply: _TypeAlias = GetStatusReply  # noqa: Y015
+
+@_typing.final
+class LrpShortfall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    DESIRED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    desired: _builtins.int
+    running: _builtins.int
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        desired: _builtins.int = ...,
+        running: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired", b"desired", "process_guid", b"process_guid", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LrpShortfall: _TypeAlias = LrpShortfall  # noqa: Y015

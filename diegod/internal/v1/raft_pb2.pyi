@@ -26,10 +26,17 @@ class RaftHello(_message.Message):
     MEMBER_ID_FIELD_NUMBER: _builtins.int
     STORE_ID_FIELD_NUMBER: _builtins.int
     STORE_FORMAT_FIELD_NUMBER: _builtins.int
+    FORMAT_MAX_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     cluster_id: _builtins.str
     member_id: _builtins.str
     store_id: _builtins.str
     store_format: _builtins.int
+    """what the cluster is at, as far as the sender knows"""
+    format_max: _builtins.int
+    """the latest that the sender can read"""
+    epoch: _builtins.int
+    """0: said by a member that knows of none but the first"""
     def __init__(
         self,
         *,
@@ -37,10 +44,12 @@ class RaftHello(_message.Message):
         member_id: _builtins.str = ...,
         store_id: _builtins.str = ...,
         store_format: _builtins.int = ...,
+        format_max: _builtins.int = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "member_id", b"member_id", "store_format", b"store_format", "store_id", b"store_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "epoch", b"epoch", "format_max", b"format_max", "member_id", b"member_id", "store_format", b"store_format", "store_id", b"store_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,11 +128,17 @@ class AppendReply(_message.Message):
     RESET_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
+    HASH_INDEX_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     next_index: _builtins.int
     reset: _builtins.bool
     success: _builtins.bool
     round: _builtins.int
+    hash_index: _builtins.int
+    """the last index at which states are compared that it has applied,"""
+    hash: _builtins.bytes
+    """and the hash of its state there"""
     def __init__(
         self,
         *,
@@ -132,10 +147,12 @@ class AppendReply(_message.Message):
         reset: _builtins.bool = ...,
         success: _builtins.bool = ...,
         round: _builtins.int = ...,
+        hash_index: _builtins.int = ...,
+        hash: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_index", b"next_index", "reset", b"reset", "round", b"round", "success", b"success", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hash", b"hash", "hash_index", b"hash_index", "next_index", b"next_index", "reset", b"reset", "round", b"round", "success", b"success", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,19 +165,23 @@ class VoteRequest(_message.Message):
     TERM_FIELD_NUMBER: _builtins.int
     LAST_LOG_TERM_FIELD_NUMBER: _builtins.int
     LAST_LOG_INDEX_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     last_log_term: _builtins.int
     last_log_index: _builtins.int
+    transfer: _builtins.bool
+    """the leader asked for this election: it is no reason to keep to it"""
     def __init__(
         self,
         *,
         term: _builtins.int = ...,
         last_log_term: _builtins.int = ...,
         last_log_index: _builtins.int = ...,
+        transfer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_log_index", b"last_log_index", "last_log_term", b"last_log_term", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_log_index", b"last_log_index", "last_log_term", b"last_log_term", "term", b"term", "transfer", b"transfer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,6 +404,54 @@ class SnapshotChunk(_message.Message):
 Global___SnapshotChunk: _TypeAlias = SnapshotChunk  # noqa: Y015
 
 @_typing.final
+class TimeoutNow(_message.Message):
+    """By a leader that gives its leadership to this voter: campaign now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    term: _builtins.int
+    def __init__(
+        self,
+        *,
+        term: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeoutNow: _TypeAlias = TimeoutNow  # noqa: Y015
+
+@_typing.final
+class Quarantine(_message.Message):
+    """By a leader, to a member whose state is not what a majority has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    HASH_INDEX_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    term: _builtins.int
+    hash_index: _builtins.int
+    hash: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        term: _builtins.int = ...,
+        hash_index: _builtins.int = ...,
+        hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hash", b"hash", "hash_index", b"hash_index", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quarantine: _TypeAlias = Quarantine  # noqa: Y015
+
+@_typing.final
 class RaftFrame(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -399,6 +468,8 @@ class RaftFrame(_message.Message):
     SNAPSHOT_OFFER_FIELD_NUMBER: _builtins.int
     SNAPSHOT_REQUEST_FIELD_NUMBER: _builtins.int
     SNAPSHOT_CHUNK_FIELD_NUMBER: _builtins.int
+    TIMEOUT_NOW_FIELD_NUMBER: _builtins.int
+    QUARANTINE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___RaftHello: ...
     @_builtins.property
@@ -425,6 +496,10 @@ class RaftFrame(_message.Message):
     def snapshot_request(self) -> Global___SnapshotRequest: ...
     @_builtins.property
     def snapshot_chunk(self) -> Global___SnapshotChunk: ...
+    @_builtins.property
+    def timeout_now(self) -> Global___TimeoutNow: ...
+    @_builtins.property
+    def quarantine(self) -> Global___Quarantine: ...
     def __init__(
         self,
         *,
@@ -441,12 +516,14 @@ class RaftFrame(_message.Message):
         snapshot_offer: Global___SnapshotOffer | None = ...,
         snapshot_request: Global___SnapshotRequest | None = ...,
         snapshot_chunk: Global___SnapshotChunk | None = ...,
+        timeout_now: Global___TimeoutNow | None = ...,
+        quarantine: Global___Quarantine | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "snapshot_chunk", b"snapshot_chunk", "snapshot_offer", b"snapshot_offer", "snapshot_request", b"snapshot_request", "stale_term", b"stale_term", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "quarantine", b"quarantine", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "snapshot_chunk", b"snapshot_chunk", "snapshot_offer", b"snapshot_offer", "snapshot_request", b"snapshot_request", "stale_term", b"stale_term", "timeout_now", b"timeout_now", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "snapshot_chunk", b"snapshot_chunk", "snapshot_offer", b"snapshot_offer", "snapshot_request", b"snapshot_request", "stale_term", b"stale_term", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_entries", b"append_entries", "append_reply", b"append_reply", "frame", b"frame", "hello", b"hello", "pre_vote_reply", b"pre_vote_reply", "pre_vote_request", b"pre_vote_request", "quarantine", b"quarantine", "read_index_reply", b"read_index_reply", "read_index_request", b"read_index_request", "snapshot_chunk", b"snapshot_chunk", "snapshot_offer", b"snapshot_offer", "snapshot_request", b"snapshot_request", "stale_term", b"stale_term", "timeout_now", b"timeout_now", "vote_reply", b"vote_reply", "vote_request", b"vote_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["hello", "append_entries", "append_reply", "vote_request", "vote_reply", "pre_vote_request", "pre_vote_reply", "stale_term", "read_index_request", "read_index_reply", "snapshot_offer", "snapshot_request", "snapshot_chunk"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["hello", "append_entries", "append_reply", "vote_request", "vote_reply", "pre_vote_request", "pre_vote_reply", "stale_term", "read_index_request", "read_index_reply", "snapshot_offer", "snapshot_request", "snapshot_chunk", "timeout_now", "quarantine"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
