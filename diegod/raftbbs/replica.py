@@ -54,7 +54,7 @@ class Replica:
         state.advance_time(batch.at_ns)
         for command in batch.commands:
             outcomes.append(self._apply(state, command, changes))
-        state.close()
+        state.close(index)
         return AppliedEntry(outcomes, changes, state.now.revision, state.now.at_ns)
 
     def _apply(self, state: StateWriter, command: Command, changes: list[Change]) -> Outcome:

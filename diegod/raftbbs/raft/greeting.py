@@ -9,7 +9,6 @@ refused, with everything it sends.
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.step_transaction import StepTransaction
-from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import META_TABLE, Birth
 
@@ -51,11 +50,11 @@ class Greeting:
         self._greeted.discard(peer)
         key = b"store/" + peer.encode()
         known = self._transaction.reader.get(self._meta, key)
-        store_id = envelope.unwrap(known).decode() if known is not None else None
+        store_id = known.decode() if known is not None else None
         if complaint := self._complaint(peer, hello, store_id):
             raise FrameRefused(complaint)
         if store_id is None:
-            self._transaction.writer.put(self._meta, key, envelope.wrap(hello.store_id.encode()))
+            self._transaction.writer.put(self._meta, key, hello.store_id.encode())
         self._greeted.add(peer)
 
     def _complaint(self, peer: str, hello: RaftHello, known: str | None) -> str:

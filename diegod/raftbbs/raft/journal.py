@@ -1,7 +1,7 @@
 """What Raft must not forget: the log, the term, the vote, the commit and the applied index.
 
-Table `log`: be64 index -> envelope(term, checksum, command). Table `meta`, key `raft`:
-envelope(checksum, term, commit index, applied index, vote). All of it is written in the transaction
+Table `log`: be64 index -> term, checksum, command. Table `meta`, key `raft`:
+checksum, term, commit index, applied index, vote. All of it is written in the transaction
 of the step, together with the state that the entries made, so that no crash can part them.
 
 The journal is also the last guard: whatever the library wants, a vote is given once a term, terms
@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 from diegod.raftbbs.raft.api import Fatal, Limits
 from diegod.raftbbs.raft.step_transaction import StepTransaction
-from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table, WriteTransaction
 from diegod.raftbbs.store.identity import META_TABLE
 
@@ -53,17 +52,17 @@ class HardState:
 def read_hard_state(transaction: ReadTransaction, meta: Table) -> HardState | None:
     """The hard state of a store, None when it never took part. Any thread may look."""
     stored = transaction.get(meta, _STATE_KEY)
-    return None if stored is None else _decode_state(envelope.unwrap(stored))
+    return None if stored is None else _decode_state(stored)
 
 
 def write_hard_state(transaction: WriteTransaction, meta: Table, state: HardState) -> None:
     """Make this what the store's member promised."""
-    transaction.put(meta, _STATE_KEY, envelope.wrap(_encode_state(state)))
+    transaction.put(meta, _STATE_KEY, _encode_state(state))
 
 
 def read_term(transaction: ReadTransaction, log: Table, index: int) -> int:
     """The term of an entry of a store's log."""
-    return _decode_entry(envelope.unwrap(_stored(transaction, log, index)), index)[2]
+    return _decode_entry(_stored(transaction, log, index), index)[2]
 
 
 def keep_only(transaction: WriteTransaction, log: Table, index: int) -> None:
@@ -226,7 +225,7 @@ class Journal:
 
     def _fetch(self, index: int) -> Entry:
         stored = _stored(self._transaction.reader, self._log, index)
-        return _decode_entry(envelope.unwrap(stored), index)
+        return _decode_entry(stored, index)
 
     def _remember(self, entry: Entry) -> None:
         self._last = entry
@@ -282,7 +281,7 @@ def _checksum(command: bytes, index: int, term: int) -> int:
 
 
 def _encode_entry(command: bytes, index: int, term: int) -> bytes:
-    return envelope.wrap(_RECORD.pack(term, _checksum(command, index, term)) + command)
+    return _RECORD.pack(term, _checksum(command, index, term)) + command
 
 
 def _decode_entry(payload: bytes, index: int) -> Entry:

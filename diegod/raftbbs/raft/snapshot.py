@@ -34,7 +34,7 @@ from diegod.raftbbs.raft.journal import (
     read_term,
     write_hard_state,
 )
-from diegod.raftbbs.store import identity
+from diegod.raftbbs.store import identity, migration
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed, StoreMissing
 from diegod.raftbbs.store.identity import META_TABLE, StoreRefused, flush_names
 
@@ -147,6 +147,8 @@ class _opened:  # noqa: N801 - used like a function
 
     def __init__(self, folder: Path, like: Environment) -> None:
         self._environment = Environment.open(folder, durable=like.durable, map_size=like.map_size)
+        if migration.is_previous(self._environment):
+            migration.migrate(self._environment)
 
     def __enter__(self) -> Environment:
         return self._environment

@@ -1,8 +1,9 @@
 """One LMDB environment: tables, transactions, and a single exception for a store that failed.
 
 The only importer of `lmdb`. It knows keys and values as bytes; what they mean is said elsewhere.
-Not here: the lock on the data folder (the caller takes it before it opens anything) and the format
-of values (`envelope`).
+Every value lies in an envelope, closed by `put` and opened by `get` and `scan`, so that nobody can
+forget it. Not here: the lock on the data folder (the caller takes it before it opens anything) and
+what an envelope is (`envelope`).
 
 Facts that shape this module:
 
@@ -14,20 +15,25 @@ Facts that shape this module:
 """
 
 import os
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import lmdb
+
+from diegod.raftbbs.store.envelope import PLAIN_ENVELOPE, Envelope
 
 KEY_BYTES_MAX = 511  # LMDB's own limit
 MAP_SIZE_BYTES = 64 << 30  # address space, not disk: the file grows as it is used
 _TABLES_MAX = 32
 _LMDB_0_9 = 0  # the file format of liblmdb 0.9; later ones can't be read back by it
 DATA_FILE = "data.mdb"
+_WRITTEN = struct.Struct(">HI")  # lengths of key and value, in the digest of a write set
+_DELETED = 0xFFFFFFFF  # as the length of a value
 
 
 class StoreFailed(Exception):  # noqa: N818 - it names an event: after it the process ends
@@ -38,14 +44,24 @@ class StoreMissing(Exception):  # noqa: N818 - a refusal in the words of the ope
     """There is no store in this folder."""
 
 
+class Hash(Protocol):
+    """What a digest of `hashlib` is good for."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
 class Table:
     """A named table of one environment. Pass it to the methods of a transaction."""
 
-    __slots__ = ("handle", "name")
+    __slots__ = ("handle", "hashed", "name", "place")
 
-    def __init__(self, name: str, handle: "lmdb._Database") -> None:
+    def __init__(self, name: str, handle: "lmdb._Database", hashed: bool) -> None:
         self.name = name
         self.handle = handle
+        self.place = name.encode() + b"\0"
+        """With a key behind it: where a value belongs, as its envelope knows it."""
+        self.hashed = hashed
+        """Whether what is written here is part of a write set's digest."""
 
     def __repr__(self) -> str:
         return f"Table({self.name!r})"
@@ -54,8 +70,9 @@ class Table:
 class ReadTransaction:
     """The store as it was when this began. Close it soon: LMDB keeps old pages for it."""
 
-    def __init__(self, transaction: "lmdb.Transaction[bytes]") -> None:
+    def __init__(self, transaction: "lmdb.Transaction[bytes]", environment: "Environment") -> None:
         self._transaction = transaction
+        self._envelope = environment.envelope
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +86,12 @@ class ReadTransaction:
         self.abort()
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        """The value of a key, None when it has none."""
+        """The value of a key, None when it has none. Raises EnvelopeError."""
+        stored = self.stored(table, key)
+        return None if stored is None else self._envelope.unwrap(table.place + key, stored)
+
+    def stored(self, table: Table, key: bytes) -> bytes | None:
+        """The value of a key in its envelope."""
         _check_key(key)
         try:
             return self._transaction.get(key, db=table.handle)
@@ -88,8 +110,24 @@ class ReadTransaction:
         """Keys and values in key order: those under a prefix, or from `start` until before `stop`.
 
         A row that the same transaction changes behind the scan is not seen again; one that it
-        adds ahead of the scan is.
+        adds ahead of the scan is. Raises EnvelopeError.
         """
+        unwrap, place = self._envelope.unwrap, table.place
+        for key, stored in self.scan_stored(
+            table, prefix, start=start, stop=stop, reverse=reverse
+        ):
+            yield key, unwrap(place + key, stored)
+
+    def scan_stored(
+        self,
+        table: Table,
+        prefix: bytes = b"",
+        *,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """As `scan`, with the values in their envelopes."""
         first, end = (prefix, _after_prefix(prefix)) if prefix else (start or b"", stop)
         try:
             with self._transaction.cursor(db=table.handle) as cursor:
@@ -129,9 +167,11 @@ class WriteTransaction(ReadTransaction):
     """All or nothing. As a context it commits, unless an exception leaves the block."""
 
     def __init__(self, transaction: "lmdb.Transaction[bytes]", environment: "Environment") -> None:
-        super().__init__(transaction)
+        super().__init__(transaction, environment)
         self._environment = environment
         self._open = True
+        self.digest: Hash | None = None
+        """Fed with everything that is written to tables that are `hashed`."""
 
     def __exit__(
         self,
@@ -146,9 +186,15 @@ class WriteTransaction(ReadTransaction):
 
     def put(self, table: Table, key: bytes, value: bytes, *, append: bool = False) -> None:
         """Set a key. `append` promises that the key is greater than all others: it is faster."""
+        self.put_stored(table, key, self._envelope.wrap(table.place + key, value), append=append)
+        if table.hashed and self.digest is not None:
+            self.digest.update(table.place + _WRITTEN.pack(len(key), len(value)) + key + value)
+
+    def put_stored(self, table: Table, key: bytes, stored: bytes, *, append: bool = False) -> None:
+        """Set a key to a value that is in its envelope already."""
         _check_key(key)
         try:
-            written = self._transaction.put(key, value, append=append, db=table.handle)
+            written = self._transaction.put(key, stored, append=append, db=table.handle)
         except lmdb.Error as error:
             raise _failed("write", error) from error
         if not written:
@@ -157,6 +203,8 @@ class WriteTransaction(ReadTransaction):
     def delete(self, table: Table, key: bytes) -> bool:
         """Remove a key; whether it was there."""
         _check_key(key)
+        if table.hashed and self.digest is not None:
+            self.digest.update(table.place + _WRITTEN.pack(len(key), _DELETED) + key)
         try:
             return self._transaction.delete(key, db=table.handle)
         except lmdb.Error as error:
@@ -200,6 +248,8 @@ class Environment:
         self.map_size = map_size
         self._environment = environment
         self._tables: dict[str, Table] = {}
+        self.envelope: Envelope = PLAIN_ENVELOPE
+        """How values are closed and opened, by transactions that begin from now on."""
         self.before_commit: Callable[[], None] | None = None
         """Called before each commit. A simulation raises from it: a crash at the worst moment."""
         self.writing_thread: int | None = None
@@ -239,8 +289,8 @@ class Environment:
         _keep_from_children(path)
         return cls(path, environment, durable, map_size)
 
-    def table(self, name: str) -> Table:
-        """The table of this name, made when it is missing.
+    def table(self, name: str, *, hashed: bool = False) -> Table:
+        """The table of this name, made when it is missing. `hashed` counts with the first call.
 
         Ask before the first transaction that uses it: a transaction knows only the tables that were
         open when it began.
@@ -248,7 +298,8 @@ class Environment:
         if name not in self._tables:
             self._refuse_to_wait_for_itself()
             try:
-                self._tables[name] = Table(name, self._environment.open_db(name.encode()))
+                handle = self._environment.open_db(name.encode())
+                self._tables[name] = Table(name, handle, hashed)
             except lmdb.Error as error:
                 raise _failed(f"open the table {name}", error) from error
         return self._tables[name]
@@ -256,7 +307,7 @@ class Environment:
     def begin_read(self) -> ReadTransaction:
         """A view of what is committed now. Any thread may have one."""
         try:
-            return ReadTransaction(self._environment.begin())
+            return ReadTransaction(self._environment.begin(), self)
         except lmdb.Error as error:
             raise _failed("begin to read", error) from error
 

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from diegod.raftbbs.store import envelope
+from diegod.raftbbs.store import envelope, migration
+from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import MAP_SIZE_BYTES, Environment, StoreMissing
 
-STORE_FORMAT = 1
+STORE_FORMAT = envelope.FORMAT
 META_TABLE = "meta"
 _KEY = b"birth"
 
@@ -68,7 +69,7 @@ def create(folder: Path, birth: Birth, *, durable: bool = True) -> None:
     try:
         meta = environment.table(META_TABLE)
         with environment.begin_write() as transaction:
-            transaction.put(meta, _KEY, envelope.wrap(_to_json(birth)))
+            transaction.put(meta, _KEY, _to_json(birth))
     finally:
         environment.close()
     flush_names((folder, folder.parent))
@@ -84,13 +85,15 @@ def load(
 ) -> tuple[Environment, Birth]:
     """Open the store of a folder and say whose it is; refuse a missing or foreign one.
 
-    `member_id` and `cluster_id` are whom the caller believes to be; None asks nothing.
+    A store of the previous format becomes one of this format. `member_id` and `cluster_id` are
+    whom the caller believes to be; None asks nothing.
     """
     try:
         environment = Environment.open(folder, durable=durable, map_size=map_size)
     except StoreMissing:
         raise StoreRefused(_no_store(folder)) from None
     try:
+        _bring_up(environment)
         birth = read(environment)
         _check_expected(folder, birth, member_id, cluster_id)
     except BaseException:
@@ -99,17 +102,28 @@ def load(
     return environment, birth
 
 
+def _bring_up(environment: Environment) -> None:
+    try:
+        if migration.is_previous(environment):
+            migration.migrate(environment)
+    except ValueError as error:
+        raise StoreRefused(f"the store in {environment.path} can't be read: {error}") from None
+
+
 def read(environment: Environment) -> Birth:
     """The birth record of an open store."""
     meta = environment.table(META_TABLE)
-    with environment.begin_read() as transaction:
-        stored = transaction.get(meta, _KEY)
+    try:
+        with environment.begin_read() as transaction:
+            stored = transaction.get(meta, _KEY)
+    except EnvelopeError as error:
+        raise StoreRefused(f"the store in {environment.path} can't be read: {error}") from None
     if stored is None:
         raise StoreRefused(
             f"the store in {environment.path} has no birth record: its making was interrupted; "
             "empty the folder and make it again"
         )
-    return _from_json(envelope.unwrap(stored))
+    return _from_json(stored)
 
 
 def _check_expected(

@@ -4,6 +4,7 @@
 and the counters, all in the transaction of the entry that caused them.
 """
 
+import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,6 @@ from itertools import islice
 
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
-from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.v1.record_pb2 import (
@@ -26,7 +26,13 @@ from diegod.v1.record_pb2 import (
 )
 
 _COUNTERS_KEY = b"counters"
-_COUNTERS = struct.Struct(">QqQQQ")
+_COUNTERS = struct.Struct(">QqQQQI32s")
+_HASHED = struct.Struct(">QqQI")
+
+HASH_BYTES = 32
+#: Members compare the hashes of their states where the index of the log is a multiple of this.
+COMPARED_EVERY = 1000
+_COMPARISONS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,29 @@ class Counters:
     numbers: int = 0  # the last row number handed out
     changes: int = 0  # how many are kept
     compacted: int = 0  # changes up to this revision are no longer kept
+    cluster_format: int = 1  # what every member can read
+    state_hash: bytes = bytes(HASH_BYTES)
+    """A chain: of the hash before the last entry, and of everything that entry wrote to the state.
+    Not part of it: how many changes are kept, which each member may decide for itself."""
+
+    def packed(self) -> bytes:
+        return _COUNTERS.pack(
+            self.revision,
+            self.at_ns,
+            self.numbers,
+            self.changes,
+            self.compacted,
+            self.cluster_format,
+            self.state_hash,
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a member's state hashed to when it had applied the entry with this index."""
+
+    index: int
+    state_hash: bytes
 
 
 class StateView:
@@ -51,6 +80,16 @@ class StateView:
         stored = self.transaction.get(self.tables.counters, _COUNTERS_KEY)
         return Counters() if stored is None else Counters(*_COUNTERS.unpack(stored))
 
+    def last_comparison(self) -> Comparison | None:
+        """The last point at which this state can be compared with another member's."""
+        key = self.transaction.last_key(self.tables.comparisons)
+        return None if key is None else self.comparison(number_of(key))
+
+    def comparison(self, index: int) -> Comparison | None:
+        """The hash at this index, if it is one of the last that are kept."""
+        found = self.transaction.get(self.tables.comparisons, number_key(index))
+        return None if found is None else Comparison(index, found)
+
     def task(self, task_guid: str) -> Task | None:
         return self.tables.tasks.get(self.transaction, task_guid)
 
@@ -58,7 +97,7 @@ class StateView:
         number = self.tables.tasks.number(self.transaction, task_guid)
         if number is None:
             return None
-        return _opened(self.transaction.get(self.tables.task_definitions, number))
+        return self.transaction.get(self.tables.task_definitions, number)
 
     def desired_lrp(self, process_guid: str) -> DesiredLrp | None:
         return self.tables.desired_lrps.get(self.transaction, process_guid)
@@ -68,7 +107,7 @@ class StateView:
         if number is None:
             return None
         key = number + number_key(definition_revision)
-        return _opened(self.transaction.get(self.tables.lrp_definitions, key))
+        return self.transaction.get(self.tables.lrp_definitions, key)
 
     def actual_lrp(self, instance_guid: str) -> ActualLrp | None:
         return self.tables.actual_lrps.get(self.transaction, instance_guid)
@@ -91,7 +130,7 @@ class StateView:
     def changes_after(self, revision: int) -> Iterator[Change]:
         start = number_key(revision + 1)
         for _, stored in self.transaction.scan(self.tables.changes, start=start):
-            yield Change.FromString(envelope.unwrap(stored))
+            yield Change.FromString(stored)
 
     def _instances_under(self, prefix: bytes) -> Sequence[ActualLrp]:
         scanned = self.transaction.scan(self.tables.instances_of_process, prefix)
@@ -108,6 +147,8 @@ class StateWriter(StateView):
         super().__init__(tables, transaction)
         self.now = self.counters()
         self._history_changes = history_changes
+        self._hash = hashlib.blake2b(self.now.state_hash, digest_size=HASH_BYTES)
+        transaction.digest = self._hash
 
     def advance_time(self, at_ns: int) -> None:
         self.now = replace(self.now, at_ns=max(self.now.at_ns, at_ns))
@@ -117,17 +158,23 @@ class StateWriter(StateView):
         self.now = replace(self.now, revision=provenance.revision)
         return [self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)]
 
-    def close(self) -> None:
+    def close(self, index: int) -> None:
+        """End the entry with this index of the log."""
+        self.transaction.digest = None
+        self._close_hash(index)
         self._compact()
-        counters = self.now
-        packed = _COUNTERS.pack(
-            counters.revision,
-            counters.at_ns,
-            counters.numbers,
-            counters.changes,
-            counters.compacted,
-        )
-        self.transaction.put(self.tables.counters, _COUNTERS_KEY, packed)
+        self.transaction.put(self.tables.counters, _COUNTERS_KEY, self.now.packed())
+
+    def _close_hash(self, index: int) -> None:
+        now = self.now
+        self._hash.update(_HASHED.pack(now.revision, now.at_ns, now.numbers, now.cluster_format))
+        self.now = replace(now, state_hash=self._hash.digest())
+        if index % COMPARED_EVERY == 0:
+            comparisons, transaction = self.tables.comparisons, self.transaction
+            transaction.put(comparisons, number_key(index), self.now.state_hash)
+            stale = max(0, index - _COMPARISONS_KEPT * COMPARED_EVERY)
+            for key, _ in list(transaction.scan(comparisons, stop=number_key(stale))):
+                transaction.delete(comparisons, key)
 
     def _record(self, decided: RowChange, provenance: Provenance, ordinal: int) -> Change:
         row = decided.row
@@ -146,8 +193,7 @@ class StateWriter(StateView):
         )
         _set_row(change, row)
         key = number_key(provenance.revision) + bytes([ordinal])
-        stored = envelope.wrap(change.SerializeToString())
-        self.transaction.put(self.tables.changes, key, stored, append=True)
+        self.transaction.put(self.tables.changes, key, change.SerializeToString(), append=True)
         self.now = replace(self.now, changes=self.now.changes + 1)
         return change
 
@@ -173,8 +219,7 @@ class StateWriter(StateView):
             tasks.update(transaction, number, row)
             return
         number = tasks.insert(transaction, self._next_number(), row.task_guid, row)
-        closed = envelope.wrap(definition or b"")
-        transaction.put(self.tables.task_definitions, number, closed, append=True)
+        transaction.put(self.tables.task_definitions, number, definition or b"", append=True)
 
     def _put_desired(self, row: DesiredLrp, definition: bytes | None) -> None:
         desired, transaction = self.tables.desired_lrps, self.transaction
@@ -185,7 +230,7 @@ class StateWriter(StateView):
             desired.update(transaction, number, row)
         if definition is not None:
             key = number + number_key(row.definition_revision)
-            transaction.put(self.tables.lrp_definitions, key, envelope.wrap(definition))
+            transaction.put(self.tables.lrp_definitions, key, definition)
             self._drop_unused_definitions(row, number)
 
     def _drop_unused_definitions(self, row: DesiredLrp, number: bytes) -> None:
@@ -246,10 +291,6 @@ class StateWriter(StateView):
         self.now = replace(
             self.now, changes=self.now.changes - excess, compacted=number_of(keys[-1])
         )
-
-
-def _opened(stored: bytes | None) -> bytes | None:
-    return None if stored is None else envelope.unwrap(stored)
 
 
 def _process_prefix(process_guid: str) -> bytes:

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import (
     Environment,
     ReadTransaction,
@@ -42,17 +41,17 @@ class KeyedRows(Generic[R]):
 
     def get(self, transaction: ReadTransaction, name: str) -> R | None:
         stored = transaction.get(self.rows, name.encode()) if name else None
-        return None if stored is None else _parsed(self.message, stored)
+        return None if stored is None else self.message.FromString(stored)
 
     def put(self, transaction: WriteTransaction, name: str, row: R) -> None:
-        transaction.put(self.rows, name.encode(), _stored(row))
+        transaction.put(self.rows, name.encode(), row.SerializeToString(deterministic=True))
 
     def delete(self, transaction: WriteTransaction, name: str) -> None:
         transaction.delete(self.rows, name.encode())
 
     def scan(self, transaction: ReadTransaction) -> Iterator[R]:
         for _, stored in transaction.scan(self.rows):
-            yield _parsed(self.message, stored)
+            yield self.message.FromString(stored)
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,17 @@ class NumberedRows(Generic[R]):
 
     def at(self, transaction: ReadTransaction, number: bytes) -> R | None:
         stored = transaction.get(self.rows, number)
-        return None if stored is None else _parsed(self.message, stored)
+        return None if stored is None else self.message.FromString(stored)
 
     def insert(self, transaction: WriteTransaction, number: int, guid: str, row: R) -> bytes:
         """`number` is greater than every one that was handed out before."""
         key = number_key(number)
-        transaction.put(self.rows, key, _stored(row), append=True)
+        transaction.put(self.rows, key, row.SerializeToString(deterministic=True), append=True)
         transaction.put(self.numbers, guid.encode(), key)
         return key
 
     def update(self, transaction: WriteTransaction, number: bytes, row: R) -> None:
-        transaction.put(self.rows, number, _stored(row))
+        transaction.put(self.rows, number, row.SerializeToString(deterministic=True))
 
     def delete(self, transaction: WriteTransaction, guid: str) -> bytes | None:
         number = self.number(transaction, guid)
@@ -95,7 +94,7 @@ class NumberedRows(Generic[R]):
         """Rows in order of creation, those behind `after`."""
         start = after + b"\0" if after else None
         for number, stored in transaction.scan(self.rows, start=start):
-            yield number, _parsed(self.message, stored)
+            yield number, self.message.FromString(stored)
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,13 @@ class Tables:
     locks: KeyedRows[Lock]
     changes: Table  # revision, ordinal -> change
     counters: Table
+    comparisons: Table  # index of the log -> hash of the state
 
     @staticmethod
     def open(environment: Environment) -> "Tables":
-        table = environment.table
+        def table(name: str) -> Table:
+            return environment.table(name, hashed=True)
+
         return Tables(
             tasks=NumberedRows(Task, table("task"), table("task_number")),
             task_definitions=table("task_definition"),
@@ -127,14 +129,7 @@ class Tables:
             cells=KeyedRows(Cell, table("cell")),
             domains=KeyedRows(Domain, table("domain")),
             locks=KeyedRows(Lock, table("lock")),
-            changes=table("change"),
-            counters=table("counters"),
+            changes=environment.table("change"),
+            counters=environment.table("counters"),
+            comparisons=environment.table("comparison"),
         )
-
-
-def _stored(row: Message) -> bytes:
-    return envelope.wrap(row.SerializeToString(deterministic=True))
-
-
-def _parsed(message: type[R], stored: bytes) -> R:
-    return message.FromString(envelope.unwrap(stored))

@@ -58,6 +58,6 @@ def test_a_damaged_row_ends_this_member_and_is_no_answer(board: Board, damage: b
     with board.environment.begin_write() as transaction:
         number = tasks.number(transaction, "t1")
         assert number is not None
-        transaction.put(tasks.rows, number, damage)
+        transaction.put_stored(tasks.rows, number, damage)
     with pytest.raises((EnvelopeError, DecodeError)):
         board.say("user/ann", cancel_task=c.CancelTask(task_guid="t1"))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import Birth, StoreRefused, Voter, create, load
 
@@ -21,7 +20,7 @@ def test_a_store_says_whose_it_is(tmp_path: Path) -> None:
     environment.close()
     assert birth == BIRTH
     assert birth.peers == ("b2",)
-    assert (birth.epoch, birth.store_format) == (1, 1)
+    assert (birth.epoch, birth.store_format) == (1, 2)
 
 
 def test_a_store_is_made_only_in_an_empty_folder(tmp_path: Path) -> None:
@@ -71,11 +70,11 @@ def test_a_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
     create(tmp_path, BIRTH)
     environment = Environment.open(tmp_path)
     meta = environment.table("meta")
-    record = json.dumps({"store_format": 2, "shape": "unknown"}).encode()
+    record = json.dumps({"store_format": 3, "shape": "unknown"}).encode()
     with environment.begin_write() as transaction:
-        transaction.put(meta, b"birth", envelope.wrap(record))
+        transaction.put(meta, b"birth", record)
     environment.close()
-    with pytest.raises(StoreRefused, match="has format 2, this version reads format 1"):
+    with pytest.raises(StoreRefused, match="has format 3, this version reads format 2"):
         load(tmp_path)
 
 

@@ -7,7 +7,7 @@ import pytest
 from diegod.internal.v1 import command_pb2 as c
 from diegod.raftbbs.core.decision import Changed, RowChange, created, removed
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.state import Counters, StateView, StateWriter
+from diegod.raftbbs.store.state import Comparison, StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
 from diegod.v1.record_pb2 import (
     ActualLrp,
@@ -28,7 +28,7 @@ class Store:
         self.tables = Tables.open(self.environment)
         self.history_changes = history_changes
 
-    def record(self, *decisions: Changed) -> list[Change]:
+    def record(self, *decisions: Changed, index: int = 2) -> list[Change]:
         """One entry with these decisions."""
         told: list[Change] = []
         with self.environment.begin_write() as transaction:
@@ -36,7 +36,7 @@ class Store:
             for decision in decisions:
                 provenance = Provenance(revision=writer.now.revision + 1, by="user/ann")
                 told += writer.record(decision.changes, provenance)
-            writer.close()
+            writer.close(index)
         return told
 
     def view(self) -> StateView:
@@ -199,8 +199,8 @@ def test_time_never_goes_back(store: Store) -> None:
         with store.environment.begin_write() as transaction:
             writer = StateWriter(store.tables, transaction, 10)
             writer.advance_time(at_ns)
-            writer.close()
-        assert store.view().counters() == Counters(at_ns=expected)
+            writer.close(2)
+        assert store.view().counters().at_ns == expected
 
 
 def test_two_members_that_apply_the_same_entries_are_equal(tmp_path: Path) -> None:
@@ -220,3 +220,38 @@ def test_two_members_that_apply_the_same_entries_are_equal(tmp_path: Path) -> No
         ]
     assert first.counters() == second.counters()
     assert [*first.changes_after(0)] == [*second.changes_after(0)]
+
+
+def test_equal_histories_hash_equally_however_much_of_them_is_kept(tmp_path: Path) -> None:
+    stores = [Store(tmp_path / name, history) for name, history in (("a", 2), ("b", 100))]
+    for store in stores:
+        for number in range(5):
+            store.record(created(Task(task_guid=f"t{number}")))
+        store.record(removed(Task(task_guid="t1")))
+    first, second = (store.view().counters() for store in stores)
+    assert first.state_hash == second.state_hash != bytes(32)
+    assert first.changes != second.changes
+
+
+@pytest.mark.parametrize("row", [Task(task_guid="t2"), Task(task_guid="t1", domain="d")])
+def test_another_row_makes_another_hash_for_ever(store: Store, tmp_path: Path, row: Task) -> None:
+    other = Store(tmp_path / "other")
+    store.record(created(Task(task_guid="t1")))
+    other.record(created(row))
+    for each in (store, other):
+        each.record(created(Cell(cell_id="c1")))
+    assert store.view().counters().state_hash != other.view().counters().state_hash
+
+
+def test_states_are_compared_at_round_indexes_and_the_last_few_are_kept(store: Store) -> None:
+    hashes = {}
+    for index in range(500, 12_001, 500):
+        store.record(created(Task(task_guid=f"t{index}")), index=index)
+        hashes[index] = store.view().counters().state_hash
+    view = store.view()
+    last = view.last_comparison()
+    assert last is not None
+    assert (last.index, last.state_hash) == (12_000, hashes[12_000])
+    assert view.comparison(4000) == Comparison(4000, hashes[4000])
+    assert view.comparison(3000) is None
+    assert view.comparison(11_500) is None
