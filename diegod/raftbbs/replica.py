@@ -73,6 +73,8 @@ class Replica:
                 request_id=command.request_id,
             )
             changes.extend(state.record(decision.changes, provenance))
+            if command.WhichOneof("command") == "expire_task":
+                state.count_collected_task()
         return _outcome(decision, context)
 
 

@@ -113,6 +113,7 @@ _ROWS: Iterable[Method] = (
         f"{_CLUSTER}/GetBbsStatus", cluster_pb2.GetBbsStatusRequest, cluster_pb2.GetBbsStatusReply,
         EVERYONE, 5.0, repeatable=True,
     ),
+    _read(f"{_CLUSTER}/GetStatus", cluster_pb2.GetStatusRequest, cluster_pb2.GetStatusReply),
     Method(
         f"{_RING}/Submit", ring_pb2.SubmitRequest, ring_pb2.SubmitReply, ROLES, 10.0,
         repeatable=False, leader_only=True, request_bytes_max=BULK_BYTES_MAX,

@@ -333,6 +333,14 @@ class Environment:
         pages = self._environment.info()["last_pgno"] + 1
         return pages * self._environment.stat()["psize"]
 
+    def free_disk_bytes(self) -> int:
+        """How much the file system of the store can still take, for this process."""
+        try:
+            file_system = os.statvfs(self.path)
+        except OSError as error:
+            raise StoreFailed(f"the disk of the store does not answer: {error}") from error
+        return file_system.f_bavail * file_system.f_frsize
+
     def _refuse_to_wait_for_itself(self) -> None:
         """LMDB would wait for this thread's own transaction, for ever and without a word."""
         if self.writing_thread == threading.get_ident():

@@ -26,7 +26,7 @@ from diegod.v1.record_pb2 import (
 )
 
 _COUNTERS_KEY = b"counters"
-_COUNTERS = struct.Struct(">QqQQQI32s")
+_COUNTERS = struct.Struct(">QqQQQI32sQ")
 _HASHED = struct.Struct(">QqQI")
 
 HASH_BYTES = 32
@@ -48,6 +48,7 @@ class Counters:
     state_hash: bytes = bytes(HASH_BYTES)
     """A chain: of the hash before the last entry, and of everything that entry wrote to the state.
     Not part of it: how many changes are kept, which each member may decide for itself."""
+    collected_tasks: int = 0  # ended, kept for their retention, and removed
 
     def packed(self) -> bytes:
         return _COUNTERS.pack(
@@ -58,6 +59,7 @@ class Counters:
             self.compacted,
             self.cluster_format,
             self.state_hash,
+            self.collected_tasks,
         )
 
 
@@ -157,6 +159,9 @@ class StateWriter(StateView):
         """Write the changes of one command under the revision of its provenance."""
         self.now = replace(self.now, revision=provenance.revision)
         return [self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)]
+
+    def count_collected_task(self) -> None:
+        self.now = replace(self.now, collected_tasks=self.now.collected_tasks + 1)
 
     def close(self, index: int) -> None:
         """End the entry with this index of the log."""

@@ -36,6 +36,7 @@ COMMANDS = {
     "cell-show": ["cell", "show", "cell-1"],
     "events": ["events", "--from=40"],
     "bbs-status": ["bbs", "status"],
+    "status": ["status"],
 }
 
 
@@ -58,6 +59,7 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "LrpService/Desire": DesireLrpReply(desired_lrp=records.an_lrp_row()),
         "CellService/Get": GetCellReply(cell=records.a_cell()),
         "ClusterService/GetBbsStatus": records.a_status(),
+        "ClusterService/GetStatus": records.an_overview(),
         "ClusterService/GetVersion": records.a_version(),
     }
     cluster.streams = {
@@ -93,7 +95,8 @@ def test_forms_for_people(name: str, output: str, answering: FakeCluster, run: R
 
 def _with_output(command: list[str], output: str) -> list[str]:
     """Options come before the program that is run."""
-    return [*command[:2], "-o", output, *command[2:]]
+    verb = 1 if command == ["status"] else 2
+    return [*command[:verb], "-o", output, *command[verb:]]
 
 
 def test_version(answering: FakeCluster, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
