@@ -92,7 +92,8 @@ class ReadTransaction:
 
     def stored(self, table: Table, key: bytes) -> bytes | None:
         """The value of a key in its envelope."""
-        _check_key(key)
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise _illegal_key(key)
         try:
             return self._transaction.get(key, db=table.handle)
         except lmdb.Error as error:
@@ -186,13 +187,15 @@ class WriteTransaction(ReadTransaction):
 
     def put(self, table: Table, key: bytes, value: bytes, *, append: bool = False) -> None:
         """Set a key. `append` promises that the key is greater than all others: it is faster."""
-        self.put_stored(table, key, self._envelope.wrap(table.place + key, value), append=append)
-        if table.hashed and self.digest is not None:
-            self.digest.update(table.place + _WRITTEN.pack(len(key), len(value)) + key + value)
+        place = table.place + key
+        self.put_stored(table, key, self._envelope.wrap(place, value), append=append)
+        if self.digest is not None and table.hashed:
+            self.digest.update(place + _WRITTEN.pack(len(key), len(value)) + value)
 
     def put_stored(self, table: Table, key: bytes, stored: bytes, *, append: bool = False) -> None:
         """Set a key to a value that is in its envelope already."""
-        _check_key(key)
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise _illegal_key(key)
         try:
             written = self._transaction.put(key, stored, append=append, db=table.handle)
         except lmdb.Error as error:
@@ -202,9 +205,10 @@ class WriteTransaction(ReadTransaction):
 
     def delete(self, table: Table, key: bytes) -> bool:
         """Remove a key; whether it was there."""
-        _check_key(key)
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise _illegal_key(key)
         if table.hashed and self.digest is not None:
-            self.digest.update(table.place + _WRITTEN.pack(len(key), _DELETED) + key)
+            self.digest.update(table.place + key + _WRITTEN.pack(len(key), _DELETED))
         try:
             return self._transaction.delete(key, db=table.handle)
         except lmdb.Error as error:
@@ -355,9 +359,8 @@ def _failed(action: str, error: lmdb.Error) -> StoreFailed:
     return StoreFailed(f"the store can't {action}: {error}")
 
 
-def _check_key(key: bytes) -> None:
-    if not 0 < len(key) <= KEY_BYTES_MAX:
-        raise ValueError(f"a key has 1 to {KEY_BYTES_MAX} bytes, this one has {len(key)}")
+def _illegal_key(key: bytes) -> ValueError:
+    return ValueError(f"a key has 1 to {KEY_BYTES_MAX} bytes, this one has {len(key)}")
 
 
 def _after_prefix(prefix: bytes) -> bytes | None:
