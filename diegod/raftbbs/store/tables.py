@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import (
     Environment,
@@ -111,6 +112,7 @@ class Tables:
     cells: KeyedRows[Cell]
     domains: KeyedRows[Domain]
     locks: KeyedRows[Lock]
+    members: KeyedRows[Members]  # at most one row (store/members.py)
     changes: Table  # revision, ordinal -> change
     counters: Table
 
@@ -127,6 +129,7 @@ class Tables:
             cells=KeyedRows(Cell, table("cell")),
             domains=KeyedRows(Domain, table("domain")),
             locks=KeyedRows(Lock, table("lock")),
+            members=KeyedRows(Members, table("members")),
             changes=table("change"),
             counters=table("counters"),
         )
