@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import Reason
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
 
@@ -41,7 +42,14 @@ class Changed:
         return self.changes[-1].row
 
 
-Decision: TypeAlias = Refused | Unchanged | Changed
+@dataclass(frozen=True)
+class NewMembers:
+    """The record of members to go by. It is no row: watchers are not told."""
+
+    members: Members
+
+
+Decision: TypeAlias = Refused | Unchanged | Changed | NewMembers
 
 
 def created(row: Row, definition: bytes | None = None) -> Changed:

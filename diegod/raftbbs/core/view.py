@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
 
 
@@ -31,6 +32,9 @@ class View(Protocol):
     def domain(self, domain: str) -> Domain | None: ...
 
     def lock(self, name: str) -> Lock | None: ...
+
+    def members(self) -> Members:
+        """The record of members; with revision 0, and empty, as long as nothing was changed."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
-from diegod.raftbbs.store import envelope
+from diegod.raftbbs.store import envelope, members
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.v1.record_pb2 import (
@@ -88,6 +89,9 @@ class StateView:
     def lock(self, name: str) -> Lock | None:
         return self.tables.locks.get(self.transaction, name)
 
+    def members(self) -> Members:
+        return members.read(self.tables, self.transaction)
+
     def changes_after(self, revision: int) -> Iterator[Change]:
         start = number_key(revision + 1)
         for _, stored in self.transaction.scan(self.tables.changes, start=start):
@@ -116,6 +120,11 @@ class StateWriter(StateView):
         """Write the changes of one command under the revision of its provenance."""
         self.now = replace(self.now, revision=provenance.revision)
         return [self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)]
+
+    def record_members(self, record: Members) -> None:
+        """Write a new record of members under its own revision."""
+        self.now = replace(self.now, revision=record.revision)
+        members.write(self.tables, self.transaction, record)
 
     def close(self) -> None:
         self._compact()
