@@ -38,6 +38,32 @@ def change_members(view: View, command: c.ChangeMembers, context: Context) -> De
     return NewMembers(c.Members(members=command.members, revision=context.revision))
 
 
+def promotion(members: c.Members, learner: str) -> c.ChangeMembers:
+    """The change that makes a learner a voter."""
+    return replaced(members, learner, _voting(members, learner))
+
+
+def replaced(members: c.Members, member_id: str, by: c.Member | None) -> c.ChangeMembers:
+    """The change that puts a member in the place of the one with this id; None removes it."""
+    listed = [each for each in members.members if each.member_id != member_id]
+    if by is not None:
+        listed.append(by)
+    listed.sort(key=lambda each: each.member_id)
+    return c.ChangeMembers(members=listed, expected_revision=members.revision)
+
+
+def find(members: c.Members, member_id: str) -> c.Member | None:
+    return next((each for each in members.members if each.member_id == member_id), None)
+
+
+def _voting(members: c.Members, learner: str) -> c.Member:
+    member = c.Member(member_id=learner)
+    if (known := find(members, learner)) is not None:
+        member.CopyFrom(known)
+    member.learner = False
+    return member
+
+
 def illegal(members: Iterable[c.Member]) -> str:
     """What is wrong with a record by itself; "" when nothing is."""
     listed = list(members)

@@ -127,17 +127,11 @@ class Gate:
             self._flows.setdefault(peer, Flow(self._limits.in_flight_bytes))
         self._held = [peer for peer in self._held if peer in same]
         for peer in greeting.said:
-            self._judge_again(peer)
-
-    def _judge_again(self, peer: str) -> None:
-        try:
-            self._greeting.judge_again(peer)
-        except FrameRefused as refusal:
-            self.refused.append(Refusal(peer, str(refusal)))
-        if not self._greeting.knows(peer):
-            self.library.disconnect(peer)
-        elif peer not in self._held:
-            self._open(peer)
+            greeting.judge_again(peer)
+            if not greeting.knows(peer):
+                self.library.disconnect(peer)
+            elif peer not in self._held:
+                self._open(peer)
 
     # Inward.
 

@@ -12,6 +12,7 @@ allows to anybody, but whatever it says in the name of a member we know is not c
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
 from diegod.raftbbs.raft.frames import FrameRefused
@@ -55,6 +56,7 @@ class Greeting:
         self._said: dict[str, RaftHello] = {}
         self._members: set[str] = set()
         self._acquaintances: set[str] = set()
+        self._complaints: dict[str, str] = {}  # of those that said something wrong
 
     def hello(self) -> RaftFrame:
         """The first frame that a peer gets from us on each connection."""
@@ -85,7 +87,7 @@ class Greeting:
         if peer in self._members:
             return True
         if peer not in self._acquaintances:
-            raise FrameRefused("it has not said hello")
+            raise FrameRefused(self._complaints.get(peer, "it has not said hello"))
         return kind in _OF_ACQUAINTANCES
 
     @property
@@ -102,10 +104,15 @@ class Greeting:
         self._judge(peer)
 
     def judge_again(self, peer: str) -> None:
-        """The record of members has changed: what this peer said may be right now, or wrong."""
-        self._judge(peer)
+        """The record of members has changed: what this peer said may be right now, or wrong.
+
+        Then its next frame is refused: what was sent to it before still reaches it.
+        """
+        with suppress(FrameRefused):
+            self._judge(peer)
 
     def _forget(self, peer: str) -> None:
+        self._complaints.pop(peer, None)
         self._said.pop(peer, None)
         self._members.discard(peer)
         self._acquaintances.discard(peer)
@@ -121,6 +128,7 @@ class Greeting:
             self._acquaintances.add(peer)
         else:
             self._forget(peer)
+            self._complaints[peer] = complaint
             raise FrameRefused(complaint)
 
     def _of_another(self, peer: str, hello: RaftHello) -> str:
