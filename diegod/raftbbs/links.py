@@ -1,9 +1,10 @@
 """The wires between BBS members: one connection a pair, frames both ways, over the Raft port.
 
 Of two members the one with the lesser id dials; the other one does so only when that has not
-happened for a while, since the first may not have heard of it yet. Who the other side is says its certificate; which
-store it has, it says in its first frame, which is the log's to judge (`raft/greeting.py`). What
-was on its way when a connection broke is lost; on the next one both sides begin anew.
+happened for a while, since the first may not have heard of it yet. Who the other side is says its
+certificate; which store it has, it says in its first frame, which is the log's to judge
+(`raft/greeting.py`). What was on its way when a connection broke is lost; on the next one both
+sides begin anew.
 """
 
 import asyncio

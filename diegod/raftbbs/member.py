@@ -17,11 +17,18 @@ from diegod.raftbbs.core.membership import find
 from diegod.raftbbs.feed import Feed
 from diegod.raftbbs.raft.api import Leadership
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.identity import Birth
+from diegod.raftbbs.store.identity import META_TABLE, Birth, known_store
 from diegod.raftbbs.store.members import effective
 from diegod.raftbbs.store.state import Counters, StateView
 from diegod.raftbbs.store.tables import Tables
-from diegod.raftbbs.ticking import Inbox, LinkChange, Renewal, Submission, TickResult, TransferRequest
+from diegod.raftbbs.ticking import (
+    Inbox,
+    LinkChange,
+    Renewal,
+    Submission,
+    TickResult,
+    TransferRequest,
+)
 
 T = TypeVar("T")
 
@@ -75,6 +82,17 @@ class Member:
         """Whether the record that this member goes by knows it, with its store."""
         known = find(self.members, self.birth.member_id)
         return known is not None and known.store_id in ("", self.birth.store_id)
+
+    def store_of(self, member_id: str) -> str:
+        """The store that a member takes part with, as far as it is known; "" else."""
+        known = find(self.members, member_id)
+        if known is not None and known.store_id:
+            return known.store_id
+        if member_id == self.birth.member_id:
+            return self.birth.store_id
+        meta = self.environment.table(META_TABLE)
+        with self.environment.begin_read() as transaction:
+            return known_store(transaction, meta, member_id)
 
     def counters(self) -> Counters:
         with self.environment.begin_read() as transaction:

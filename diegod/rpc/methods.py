@@ -114,6 +114,18 @@ _ROWS: Iterable[Method] = (
         EVERYONE, 5.0, repeatable=True,
     ),
     Method(
+        f"{_CLUSTER}/AddMember", cluster_pb2.AddMemberRequest, cluster_pb2.AddMemberReply,
+        CLIENTS | MEMBERS, 15.0, repeatable=True, leader_only=True,
+    ),
+    Method(
+        f"{_CLUSTER}/RemoveMember", cluster_pb2.RemoveMemberRequest, cluster_pb2.RemoveMemberReply,
+        CLIENTS, 15.0, repeatable=True, removes=True, leader_only=True,
+    ),
+    Method(
+        f"{_CLUSTER}/TransferLeadership", cluster_pb2.TransferLeadershipRequest,
+        cluster_pb2.TransferLeadershipReply, CLIENTS, 15.0, repeatable=False, leader_only=True,
+    ),
+    Method(
         f"{_RING}/Submit", ring_pb2.SubmitRequest, ring_pb2.SubmitReply, ROLES, 10.0,
         repeatable=False, leader_only=True, request_bytes_max=BULK_BYTES_MAX,
     ),

@@ -6,7 +6,7 @@ never demoted. When a change takes effect, and that no two are on their way at o
 (`raftbbs/raft/membership.py`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import Reason
@@ -54,6 +54,50 @@ def replaced(members: c.Members, member_id: str, by: c.Member | None) -> c.Chang
 
 def find(members: c.Members, member_id: str) -> c.Member | None:
     return next((each for each in members.members if each.member_id == member_id), None)
+
+
+def admitted(
+    members: c.Members, wanted: c.Member, known_store: str, *, replace: bool
+) -> c.ChangeMembers | Refused | None:
+    """The change by which a node becomes a member with this store; None when it is one already.
+
+    `known_store` is the one that the present member of this id is known with.
+    """
+    present = find(members, wanted.member_id)
+    new = c.Member()
+    new.CopyFrom(wanted)
+    new.learner = True
+    if present is not None and wanted.store_id == known_store:
+        new.store_id, new.learner = present.store_id, present.learner
+        return None if new == present else replaced(members, new.member_id, new)
+    if present is not None and not present.learner and not replace:
+        return Refused(
+            Reason.INVALID_STATE_TRANSITION,
+            f"{wanted.member_id} is a voter, with another store. If that store is lost for ever: "
+            "diegod bbs join ADDRESS --replace",
+        )
+    return replaced(members, new.member_id, new)
+
+
+def voters(members: c.Members) -> list[str]:
+    return [each.member_id for each in members.members if not each.learner]
+
+
+def too_few(members: c.Members, without: str, connected: Container[str]) -> Refused | None:
+    """The refusal to take a voter away when the others could decide nothing without it."""
+    if without not in voters(members):
+        return None
+    rest = [each for each in voters(members) if each != without]
+    there = [each for each in rest if each in connected]
+    if 2 * len(there) > len(rest):
+        return None
+    said = f"only {len(there)} of the other {len(rest)} voters are connected" if rest else (
+        "there is no other voter"
+    )
+    return Refused(
+        Reason.INVALID_STATE_TRANSITION,
+        f"without {without} nothing could be decided any more: {said}",
+    )
 
 
 def _voting(members: c.Members, learner: str) -> c.Member:

@@ -160,7 +160,7 @@ class Elections:
             self._put_off(now)
 
     def _wait(self, now: float) -> None:
-        """Keep the library from campaigning: a voter until it has applied everything, or for now."""
+        """Keep the library from campaigning: a voter until it has applied what it has to."""
         if self._peers.votes:
             self._library.election_deadline = max(self._library.election_deadline, now)
         else:

@@ -327,7 +327,8 @@ class Engine:
         library = self._library
         if library.applied_index < library.commit_index:
             return True
-        return self._peers.is_alone and library.leads and library.commit_index < self._journal.last_index
+        behind = library.commit_index < self._journal.last_index
+        return self._peers.is_alone and library.leads and behind
 
     def _ask_for_round(self, reads: Sequence[int]) -> None:
         """Begin what came before this step, with a round of heartbeats that goes out after it."""

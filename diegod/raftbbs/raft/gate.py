@@ -6,7 +6,7 @@ acknowledgement belongs to) and corrected where it claims too much. Frames are c
 engine releases them after the commit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from diegod.internal.v1.command_pb2 import Members
@@ -116,7 +116,8 @@ class Gate:
         peers, greeting = self._peers, self._greeting
         before = {peer: greeting.store_of(peer) for peer in peers.all}
         peers.set(members)
-        same = [each for each in before if each in peers and greeting.store_of(each) == before[each]]
+        after = {peer: greeting.store_of(peer) for peer in peers.all}
+        same = [peer for peer in before if after.get(peer) == before[peer]]
         self.library.set_peers(peers.voters, peers.learners, same)
         for peer in before:
             if peer not in same:

@@ -18,9 +18,8 @@ from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.step_transaction import StepTransaction
-from diegod.raftbbs.store import envelope
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.identity import META_TABLE, Birth
+from diegod.raftbbs.store.identity import META_TABLE, Birth, known_store, remember_store
 
 NO_MEMBER = "it is not a member of this cluster (any more)"
 
@@ -36,11 +35,6 @@ _OF_ACQUAINTANCES = frozenset(
         "snapshot_chunk",
     )
 )
-
-
-def store_key(peer: str) -> bytes:
-    """Where the store that a peer first said is remembered, in the table `meta`."""
-    return b"store/" + peer.encode()
 
 
 class Greeting:
@@ -73,10 +67,8 @@ class Greeting:
 
     def store_of(self, peer: str) -> str:
         """The store that a member takes part with, by the record or since it first said so."""
-        if recorded := self._peers.store_id(peer):
-            return recorded
-        known = self._transaction.reader.get(self._meta, store_key(peer))
-        return "" if known is None else envelope.unwrap(known).decode()
+        recorded = self._peers.store_id(peer)
+        return recorded or known_store(self._transaction.reader, self._meta, peer)
 
     def knows(self, peer: str) -> bool:
         """Whether a member has said, and rightly, whose store it has."""
@@ -147,12 +139,9 @@ class Greeting:
         """Why this is not a member that we know; "" when it is."""
         if peer not in self._peers:
             return NO_MEMBER
-        known = self.store_of(peer)
-        if not known:
-            known = hello.store_id
-            self._transaction.writer.put(
-                self._meta, store_key(peer), envelope.wrap(known.encode())
-            )
+        known = self.store_of(peer) or hello.store_id
         if hello.store_id != known:
             return f"its store is {hello.store_id!r}, we know it with {known!r}: it must not vote"
+        if known != known_store(self._transaction.reader, self._meta, peer):
+            remember_store(self._transaction.writer, self._meta, peer, known)
         return ""

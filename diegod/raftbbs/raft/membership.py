@@ -51,7 +51,7 @@ class Membership:
             return None
         self._followed_index = self._library.applied_index
         members = self._record()
-        if members.revision <= self.members.revision:
+        if members == self.members:
             return None
         self.members = members
         return members

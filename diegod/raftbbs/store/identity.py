@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from diegod.raftbbs.store import envelope
-from diegod.raftbbs.store.environment import MAP_SIZE_BYTES, Environment, StoreMissing
+from diegod.raftbbs.store.environment import (
+    MAP_SIZE_BYTES,
+    Environment,
+    ReadTransaction,
+    StoreMissing,
+    Table,
+    WriteTransaction,
+)
 
 STORE_FORMAT = 1
 META_TABLE = "meta"
@@ -118,6 +125,20 @@ def read(environment: Environment) -> Birth:
             "empty the folder and make it again"
         )
     return _from_json(envelope.unwrap(stored))
+
+
+def known_store(transaction: ReadTransaction, meta: Table, peer: str) -> str:
+    """The store that a peer said first, as this member remembers it; "" for none yet."""
+    stored = transaction.get(meta, _store_key(peer))
+    return "" if stored is None else envelope.unwrap(stored).decode()
+
+
+def remember_store(transaction: WriteTransaction, meta: Table, peer: str, store_id: str) -> None:
+    transaction.put(meta, _store_key(peer), envelope.wrap(store_id.encode()))
+
+
+def _store_key(peer: str) -> bytes:
+    return b"store/" + peer.encode()
 
 
 def _check_expected(

@@ -24,7 +24,8 @@ def write(tables: Tables, transaction: WriteTransaction, members: Members) -> No
 
 def effective(birth: Birth, stored: Members) -> Members:
     """The record that a member with this birth record and this state goes by."""
-    return stored if stored.revision > birth.members_revision else of_birth(birth)
+    is_known = stored.revision and stored.revision >= birth.members_revision
+    return stored if is_known else of_birth(birth)
 
 
 def of_birth(birth: Birth) -> Members:
