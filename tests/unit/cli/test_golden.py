@@ -8,6 +8,7 @@ import json
 import pytest
 
 from diegod.v1.cell_pb2 import GetCellReply, ListCellsReply
+from diegod.v1.cluster_pb2 import RemoveMemberReply, TransferLeadershipReply
 from diegod.v1.event_pb2 import WatchReply
 from diegod.v1.lrp_pb2 import DesireLrpReply, ListInstancesReply, ListLrpsReply, ScaleLrpReply
 from diegod.v1.record_pb2 import Task
@@ -36,6 +37,9 @@ COMMANDS = {
     "cell-show": ["cell", "show", "cell-1"],
     "events": ["events", "--from=40"],
     "bbs-status": ["bbs", "status"],
+    "bbs-members": ["bbs", "members"],
+    "bbs-remove": ["bbs", "remove", "bbs-2"],
+    "bbs-transfer": ["bbs", "transfer"],
 }
 
 
@@ -58,6 +62,8 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "LrpService/Desire": DesireLrpReply(desired_lrp=records.an_lrp_row()),
         "CellService/Get": GetCellReply(cell=records.a_cell()),
         "ClusterService/GetBbsStatus": records.a_status(),
+        "ClusterService/RemoveMember": RemoveMemberReply(members_revision=13),
+        "ClusterService/TransferLeadership": TransferLeadershipReply(leader_id="bbs-2"),
         "ClusterService/GetVersion": records.a_version(),
     }
     cluster.streams = {
