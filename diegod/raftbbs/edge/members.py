@@ -13,7 +13,7 @@ from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import DomainError, Problem, Reason
 from diegod.raftbbs.core import membership
 from diegod.raftbbs.core.decision import Refused
-from diegod.raftbbs.edge.access import Access, invalid, raise_refusal, refuse_long_words
+from diegod.raftbbs.edge.access import Access, invalid, raise_refusal
 from diegod.raftbbs.edge.cluster import described
 from diegod.raftbbs.member import Member
 from diegod.rpc.handlers import Handlers
@@ -77,7 +77,6 @@ class MemberService:
     async def remove_member(
         self, request: api.RemoveMemberRequest, caller: Principal
     ) -> api.RemoveMemberReply:
-        refuse_long_words(request)
         member_id = request.member_id
         await self._change(lambda: self._removal(member_id), f"{caller} removes {member_id}")
         return api.RemoveMemberReply(members_revision=self._member.members.revision)
@@ -174,7 +173,6 @@ def _voters(plan: c.ChangeMembers) -> list[str]:
 
 
 def _check(request: api.AddMemberRequest) -> None:
-    refuse_long_words(request)
     problems = [
         Problem(field, "is missing")
         for field in ("member_id", "address", "raft_address", "store_id")
