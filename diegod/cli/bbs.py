@@ -2,11 +2,12 @@
 
 import os
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from diegod.cli import bbs_members
+from diegod.cli.bbs_options import ConfigOption
 from diegod.cli.errors import NO_ANSWER, USAGE, CliError
 from diegod.cli.render import Column, View, print_fields, print_row, print_rows
 from diegod.cli.session import Output, Session
@@ -15,10 +16,8 @@ from diegod.models.json_form import json_form
 from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply
 
 app = noun("The BBS: the replicated store of the cluster (bulletin board).")
+app.registered_commands += bbs_members.app.registered_commands
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", envvar="DIEGOD_CONFIG")
-]
 _VOTER = re.compile(r"([^=]+)=([^:]+)(?::([0-9]{1,5}))?(?::([0-9]{1,5}))?")
 
 
@@ -116,7 +115,7 @@ def _member_view(reply: GetBbsStatusReply) -> View[BbsMember]:
     return View(
         columns=[
             Column("MEMBER", lambda m: m.member_id),
-            Column("ROLE", lambda m: "leader" if m.member_id == reply.leader_id else "follower"),
+            Column("ROLE", lambda m: _role(m, reply)),
             Column("CONNECTED", lambda m: _connected(m, reply)),
             Column("ADDRESS", lambda m: m.address),
             Column("RAFT", lambda m: m.raft_address),
@@ -125,6 +124,12 @@ def _member_view(reply: GetBbsStatusReply) -> View[BbsMember]:
         form=json_form,
         nothing="no members",
     )
+
+
+def _role(member: BbsMember, reply: GetBbsStatusReply) -> str:
+    if member.member_id == reply.leader_id:
+        return "leader"
+    return "learner" if member.learner else "follower"
 
 
 def _connected(member: BbsMember, reply: GetBbsStatusReply) -> str:

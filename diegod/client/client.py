@@ -10,6 +10,7 @@ from diegod.client.cells import Cells
 from diegod.client.connect import Connection, connect
 from diegod.client.logs import Logs
 from diegod.client.lrps import Lrps
+from diegod.client.members import Members
 from diegod.client.ports import begun_within
 from diegod.client.tasks import Tasks
 from diegod.config.contexts import Target, TlsFiles, resolve
@@ -69,6 +70,7 @@ class Client:
         self.tasks = Tasks(connection.cluster, ids, timeout_s)
         self.lrps = Lrps(connection.cluster, ids, timeout_s)
         self.cells = Cells(connection.cluster, timeout_s)
+        self.members = Members(connection.cluster, timeout_s)
 
     def logs(
         self,

@@ -11,9 +11,11 @@ from typing import Any
 import structlog
 
 from diegod.config.schema import Settings
+from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
 from diegod.node.ports import unusable
+from diegod.node.removal import end_when_removed
 from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.core.load_limits import LoadLimits
@@ -23,6 +25,7 @@ from diegod.raftbbs.edge.cells import CellService
 from diegod.raftbbs.edge.cluster import ClusterService
 from diegod.raftbbs.edge.logs import LogRelay
 from diegod.raftbbs.edge.lrps import LrpService
+from diegod.raftbbs.edge.members import MemberService
 from diegod.raftbbs.edge.ring import RingService
 from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
@@ -98,6 +101,7 @@ async def _serve(
         replica.apply_entry,
         ids,
         clock.monotonic(),
+        members_of=replica.members_of,
         background=copying.submit,
     )
     leases = LeaseTable(settings.bbs.lease_ttl_s)
@@ -108,12 +112,13 @@ async def _serve(
     dialer = who.dialer()
     links = Links(
         birth.member_id,
-        {voter.id: voter.raft_address for voter in birth.voters if voter.id != birth.member_id},
+        raft_addresses(member.members, birth.member_id),
         dialer,
         LinkEvents(member.received, member.connected, member.disconnected),
     )
     member.send = links.send
     member.refuse = links.refuse
+    member.follow = lambda members: links.set_peers(raft_addresses(members, birth.member_id))
     member.note = lambda notice: _log.warning("bbs.snapshot", what=notice)
     api = Server(who.server(), settings.cluster.name, clock)
     api.add(served_by("bbs"), handlers(member, dialer, links.up, leases.ttl_s))
@@ -125,7 +130,11 @@ async def _serve(
         ready()
         _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
         await _until_one_fails(
-            driver.run(member), links.run(), end_silent_watches(member, clock), look_at_disk(member)
+            driver.run(member),
+            links.run(),
+            end_silent_watches(member, clock),
+            look_at_disk(member),
+            end_when_removed(member, dialer, clock),
         )
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
@@ -133,6 +142,12 @@ async def _serve(
         # Nobody may close the store under a copy that is being made.
         await asyncio.to_thread(copying.shutdown, cancel_futures=True)
         log.close()
+
+
+def raft_addresses(members: Members, own_id: str) -> dict[str, str]:
+    """Where the other members are dialled."""
+    others = [each for each in members.members if each.member_id != own_id]
+    return {each.member_id: each.raft_address for each in others}
 
 
 def handlers(
@@ -147,15 +162,13 @@ def handlers(
         **EventService(access).handlers(),
         **RingService(access, ttl_s).handlers(),
         **ClusterService(access, connected).handlers(),
+        **MemberService(access, connected).handlers(),
         **LogRelay(access, dialer).handlers(),
     }
 
 
 async def _until_one_fails(*loops: Coroutine[Any, Any, None]) -> None:
-    """None of them goes on without the others, and the store is closed under none of them.
-
-    A member that dials no other has done with its links at once; that is no failure.
-    """
+    """None of them goes on without the others, and the store is closed under none of them."""
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

@@ -1,8 +1,10 @@
 """The wires between BBS members: one connection a pair, frames both ways, over the Raft port.
 
-Of two members the one with the lesser id dials. Who the other side is says its certificate; which
-store it has, it says in its first frame, which is the log's to judge (`raft/greeting.py`). What
-was on its way when a connection broke is lost; on the next one both sides begin anew.
+Of two members the one with the lesser id dials; the other one does so only when that has not
+happened for a while, since the first may not have heard of it yet. Who the other side is says its
+certificate; which store it has, it says in its first frame, which is the log's to judge
+(`raft/greeting.py`). What was on its way when a connection broke is lost; on the next one both
+sides begin anew.
 """
 
 import asyncio
@@ -24,6 +26,8 @@ _log = structlog.get_logger("raft.links")
 
 _QUEUE_BYTES_MAX = 64 * 1024 * 1024
 _REDIAL_S = 0.1
+_PATIENCE_S = 2.0
+_PATIENCE = 10  # looks within that time
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,32 @@ class Links:
     def __init__(
         self, member_id: str, peers: Mapping[str, str], dialer: Dialer, events: LinkEvents
     ) -> None:
+        self._member_id = member_id
         self._dialer = dialer
         self._events = events
-        self._dialled = {peer: peers[peer] for peer in sorted(peers) if member_id < peer}
-        self._awaited = sorted(peer for peer in peers if peer < member_id)
+        self._addresses = dict(peers)
+        self._changed = asyncio.Event()
         self._wires: dict[str, _Wire] = {}  # of every peer that is connected now
+        self._refused: dict[str, str] = {}
+
+    def set_peers(self, peers: Mapping[str, str]) -> None:
+        """Dial these from now on. A connection with another one ends when its next frame comes."""
+        self._addresses = dict(peers)
+        self._changed.set()
 
     async def run(self) -> None:
-        """Keep dialling those that are ours to dial, for ever."""
-        await asyncio.gather(*(self._keep(peer) for peer in self._dialled))
+        """Keep dialling, for ever."""
+        keeping: dict[str, asyncio.Task[None]] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    for peer in sorted(self._addresses):
+                        if peer not in keeping or keeping[peer].done():
+                            keeping[peer] = group.create_task(self._keep(peer))
+                    await self._changed.wait()
+                    self._changed.clear()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def send(self, peer: str, frame: RaftFrame) -> None:
         """To whom there is no connection, nothing is sent: Raft repeats what matters."""
@@ -60,18 +81,18 @@ class Links:
 
     def refuse(self, peer: str, reason: str) -> None:
         """The log would not take a frame of this peer: its connection ends, and may begin anew."""
-        _log.error("link.refused", peer=peer, why=reason)
+        if self._refused.get(peer) != reason:  # it will try again and again
+            _log.error("link.refused", peer=peer, why=reason)
+        self._refused[peer] = reason
         if peer in self._wires:
             self._ended(self._wires[peer])
 
     async def exchange(
         self, requests: AsyncIterator[RaftFrame], caller: Principal
     ) -> AsyncIterator[RaftFrame]:
-        """The handler of a peer that dials this member."""
-        if caller.id not in self._awaited:
-            raise DomainError(
-                Reason.PERMISSION_DENIED, f"{caller.id} is no member that dials this one"
-            )
+        """The handler of a peer that dials this member, perhaps before this one knows of it."""
+        if caller.id == self._member_id:
+            raise DomainError(Reason.PERMISSION_DENIED, f"{caller.id} dials itself")
         yield RaftFrame()  # the connection is taken
         wire = self._connected(caller.id)
         reading = asyncio.create_task(self._read(wire, requests))
@@ -83,19 +104,31 @@ class Links:
             self._ended(wire)
 
     async def _keep(self, peer: str) -> None:
-        while True:
-            wire = _Wire(peer)
-            try:
-                await self._speak(wire)
-            except DomainError as error:
-                _log.debug("link.down", peer=peer, why=error.message)
-            finally:
-                self._ended(wire)
+        """Dial a peer whenever there is no connection with it, for as long as it is one."""
+        while peer in self._addresses:
+            if await self._is_ours_to_dial(peer):
+                wire = _Wire(peer)
+                try:
+                    await self._speak(wire)
+                except DomainError as error:
+                    _log.debug("link.down", peer=peer, why=error.message)
+                finally:
+                    self._ended(wire)
             await asyncio.sleep(_REDIAL_S)
+
+    async def _is_ours_to_dial(self, peer: str) -> bool:
+        """The other one dials if its id is less; unless it does not, since it may not know us."""
+        if self._member_id < peer:
+            return True
+        for _ in range(_PATIENCE):
+            if peer in self._wires:
+                return False
+            await asyncio.sleep(_PATIENCE_S / _PATIENCE)
+        return peer not in self._wires and peer in self._addresses
 
     async def _speak(self, wire: "_Wire") -> None:
         """One connection that we dialled, for as long as it lasts."""
-        address = self._dialled[wire.peer]
+        address = self._addresses[wire.peer]
         replies = self._dialer.duplex(address, method(EXCHANGE), wire.frames(), None)
         taken = False
         async for frame in replies:

@@ -9,18 +9,28 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from diegod.internal.v1.command_pb2 import Command, Outcome
+from diegod.internal.v1.command_pb2 import Command, Members, Outcome
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.leases import Key
 from diegod.raftbbs.core.load_limits import Load, LoadLimits, refusal, short_of_disk
+from diegod.raftbbs.core.membership import find
 from diegod.raftbbs.feed import Feed
 from diegod.raftbbs.raft.api import Leadership
+from diegod.raftbbs.store.counters import Counters
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.identity import Birth
-from diegod.raftbbs.store.state import Counters, StateView
+from diegod.raftbbs.store.identity import META_TABLE, Birth, known_store
+from diegod.raftbbs.store.members import effective
+from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
-from diegod.raftbbs.ticking import Inbox, LinkChange, Renewal, Submission, TickResult
+from diegod.raftbbs.ticking import (
+    Inbox,
+    LinkChange,
+    Renewal,
+    Submission,
+    TickResult,
+    TransferRequest,
+)
 
 T = TypeVar("T")
 
@@ -49,6 +59,7 @@ class Member:
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self.note: Callable[[str], None] = lambda notice: None
+        self.follow: Callable[[Members], None] = lambda members: None
         self._wake = wake
         self._limits = limits or LoadLimits()
         self._queued_bytes = 0
@@ -60,13 +71,33 @@ class Member:
         self._unseen_links: deque[str] = deque()  # peers whose link changed, until a tick knows it
         self._links_seen = 0
         self._number = 0
-        self._addresses = {voter.id: voter.api_address for voter in birth.voters}
+        self._transferring: dict[int, asyncio.Future[None]] = {}
         with environment.begin_read() as transaction:
-            self.feed.revision = StateView(tables, transaction).counters().revision
+            state = StateView(tables, transaction)
+            self.feed.revision = state.counters().revision
+            self.members = effective(birth, state.members())
 
     @property
     def leader_address(self) -> str:
-        return self._addresses.get(self.leadership.leader_id, "")
+        leader = find(self.members, self.leadership.leader_id)
+        return "" if leader is None else leader.address
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the record that this member goes by knows it, with its store."""
+        known = find(self.members, self.birth.member_id)
+        return known is not None and known.store_id in ("", self.birth.store_id)
+
+    def store_of(self, member_id: str) -> str:
+        """The store that a member takes part with, as far as it is known; "" else."""
+        known = find(self.members, member_id)
+        if known is not None and known.store_id:
+            return known.store_id
+        if member_id == self.birth.member_id:
+            return self.birth.store_id
+        meta = self.environment.table(META_TABLE)
+        with self.environment.begin_read() as transaction:
+            return known_store(transaction, meta, member_id)
 
     @property
     def load(self) -> Load:
@@ -125,6 +156,12 @@ class Member:
         except DomainError as error:
             raise self._directed(error) from None
 
+    async def transfer(self, to: str) -> None:
+        """Returns once this member no longer leads; raises when it goes on leading."""
+        number = self._next()
+        self._inbox.transfers.append(TransferRequest(number, to))
+        await self._answer(self._transferring, number)
+
     def received(self, peer: str, frame: RaftFrame) -> None:
         self._inbox.frames.append((peer, frame))
         self._wake()
@@ -154,6 +191,9 @@ class Member:
         self.leadership = result.leadership
         self.clock_offset_s = result.clock_offset_s
         self._send(result)
+        if result.members is not None:
+            self.members = result.members
+            self.follow(result.members)
         for notice in result.notices:
             self.note(notice)
         for entry in result.entries:
@@ -163,6 +203,8 @@ class Member:
         for number, ok in result.reads:
             for reader in self._reading.pop(number, []):
                 _resolve(reader, None if ok else self.no_leader())
+        for number, failure in result.transfers:
+            _resolve(self._transferring.pop(number, None), failure)
         for number, held in result.renewals:
             _resolve(self._renewing.pop(number, None), held)
 

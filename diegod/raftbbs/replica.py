@@ -12,13 +12,14 @@ from typing import overload
 
 from google.protobuf.message import DecodeError
 
-from diegod.internal.v1.command_pb2 import Batch, Command, Outcome
+from diegod.internal.v1.command_pb2 import Batch, Command, Members, Outcome
 from diegod.models.errors import Reason
 from diegod.raftbbs import core
-from diegod.raftbbs.core.decision import Changed, Decision, Refused, Row
+from diegod.raftbbs.core.decision import Changed, Decision, NewMembers, Refused, Row
 from diegod.raftbbs.core.view import Context
+from diegod.raftbbs.store import members
 from diegod.raftbbs.store.envelope import EnvelopeError
-from diegod.raftbbs.store.environment import StoreFailed, WriteTransaction
+from diegod.raftbbs.store.environment import ReadTransaction, StoreFailed, WriteTransaction
 from diegod.raftbbs.store.state import StateWriter
 from diegod.raftbbs.store.tables import Tables
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Provenance, Task
@@ -63,6 +64,10 @@ class Replica:
         self._tables = tables
         self._history_changes = history_changes
 
+    def members_of(self, transaction: ReadTransaction) -> Members:
+        """The record of members in a state."""
+        return members.read(self._tables, transaction)
+
     def apply_entry(
         self, transaction: WriteTransaction, index: int, payload: bytes
     ) -> AppliedEntry:
@@ -98,6 +103,8 @@ class Replica:
             changes.extend(state.record(decision.changes, provenance))
             if command.WhichOneof("command") == "expire_task":
                 state.count_collected_task()
+        elif isinstance(decision, NewMembers):
+            state.record_members(decision.members)
         return decision
 
 
@@ -113,6 +120,8 @@ def _decided(state: StateWriter, command: Command, context: Context) -> Decision
 def _outcome(decision: Decision) -> Outcome:
     if isinstance(decision, Refused):
         return Outcome(reason=decision.reason.value, message=decision.message)
+    if isinstance(decision, NewMembers):
+        return Outcome(revision=decision.members.revision)
     outcome = Outcome(unchanged=not isinstance(decision, Changed))
     _set_row(outcome, decision.row)
     outcome.revision = decision.row.provenance.revision

@@ -6,12 +6,13 @@ the simulation calls it as production does. It is owned by one thread.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from diegod.internal.v1.command_pb2 import Batch, Command, ExpireCell, ExpireLock, Outcome
+from diegod.internal.v1.command_pb2 import Batch, Command, ExpireCell, ExpireLock, Members, Outcome
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.leases import Key, LeaseTable
+from diegod.raftbbs.core.membership import can_change_members, promotion
 from diegod.raftbbs.core.replicated_time import ReplicatedTime
 from diegod.raftbbs.raft.api import (
     Answer,
@@ -31,6 +32,7 @@ from diegod.raftbbs.store.tables import Tables
 ENTRY_BYTES_MAX = 512 * 1024
 #: One submission must fit into one entry.
 SUBMISSION_BYTES_MAX = 256 * 1024
+_NOBODY = 0  # as the number of a submission: nobody waits for what comes of it
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Renewal:
     id: int
     key: Key
     sequence: int
+
+
+@dataclass(frozen=True)
+class TransferRequest:
+    id: int
+    to: str  # "" for the voter that is furthest
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,11 @@ class Inbox:
     submissions: list[Submission] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
     renewals: list[Renewal] = field(default_factory=list)
+    transfers: list[TransferRequest] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.frames or self.links or self.submissions or self.reads or self.renewals)
+        asked = self.submissions or self.reads or self.renewals or self.transfers
+        return bool(self.frames or self.links or asked)
 
 
 @dataclass
@@ -75,6 +85,8 @@ class TickResult:
     outcomes: list[tuple[int, Sequence[Outcome] | DomainError]] = field(default_factory=list)
     reads: list[tuple[int, bool]] = field(default_factory=list)
     renewals: list[tuple[int, bool | DomainError]] = field(default_factory=list)
+    transfers: list[tuple[int, DomainError | None]] = field(default_factory=list)
+    members: Members | None = None  # the record to go by, if it is another now
     entries: list[AppliedEntry] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -111,7 +123,7 @@ class Ticking:
 
     def next_deadline(self) -> float:
         """When the next tick is due if nothing comes in."""
-        if (self._waiting or self._expiring) and not self._new_leader():
+        if (self._waiting or self._expiring) and not _must_wait(self._log.leadership()):
             return float("-inf")
         deadline = self._log.next_deadline()
         return min(deadline, self._leases.next_deadline()) if self._leads_term else deadline
@@ -136,15 +148,22 @@ class Ticking:
             self._number += 1
             self._renewing[self._number] = inbox.renewals
             self._log.request_confirmation(self._number)
+        for transfer in inbox.transfers:
+            self._log.request_transfer(transfer.id, transfer.to)
 
     def _proposals(self, monotonic_s: float, wall_s: float) -> list[Proposal]:
-        """What waits, as one entry: up to its largest size, in the order it came."""
-        if self._new_leader():
+        """What waits, as one entry: up to its largest size, in the order it came.
+
+        A change of members is an entry of its own: the log may have to refuse it.
+        """
+        leadership = self._log.leadership()
+        if _must_wait(leadership):
             return []
+        changes = [*self._promotions(leadership)]
         commands, self._expiring = self._expiring, []
         submissions: list[Submission] = []
         size = 0
-        while self._waiting:
+        while self._waiting and not _changes_members(self._waiting[0]):
             following = sum(command.ByteSize() + 8 for command in self._waiting[0].commands)
             if submissions and size + following > ENTRY_BYTES_MAX:
                 break
@@ -152,18 +171,34 @@ class Ticking:
             submissions.append(submission)
             commands.extend(submission.commands)
             size += following
-        if not commands:
+        if not commands and self._waiting:
+            changes.append(self._waiting.pop(0))
+        if not (commands or changes):
             return []
+        at_ns = self._time.next_stamp(monotonic_s, wall_s)
+        proposals = [self._proposal(at_ns, each.commands, [each]) for each in changes]
+        proposals = [replace(each, changes_members=True) for each in proposals]
+        if commands:
+            proposals.append(self._proposal(at_ns, commands, submissions))
+        return proposals
+
+    def _proposal(
+        self, at_ns: int, commands: Sequence[Command], submissions: list[Submission]
+    ) -> Proposal:
         self._number += 1
         self._proposed[self._number] = submissions
-        at_ns = self._time.next_stamp(monotonic_s, wall_s)
         batch = Batch(at_ns=at_ns, commands=commands)
-        return [Proposal(self._number, batch.SerializeToString())]
+        return Proposal(self._number, batch.SerializeToString())
 
-    def _new_leader(self) -> bool:
-        """It can't know replicated time before it has applied what earlier leaders committed."""
-        leadership = self._log.leadership()
-        return leadership.leads and not leadership.noop_applied
+    def _promotions(self, leadership: Leadership) -> Iterator[Submission]:
+        """The first learner that has caught up is made a voter; nobody waits for the answer."""
+        for learner in leadership.ready_learners[:1]:
+            with self._environment.begin_read() as transaction:
+                if not can_change_members(StateView(self._tables, transaction)):
+                    return
+            command = Command(by=self._principal, cause=f"{learner} has caught up")
+            command.change_members.CopyFrom(promotion(self._log.members, learner))
+            yield Submission(_NOBODY, [command])
 
     def _sort_out(self, step: StepResult, result: TickResult, now: float) -> None:
         result.leadership = step.leadership
@@ -177,6 +212,10 @@ class Ticking:
                 self._leases.observe(applied.result.changes, now)
         for answer in step.answers:
             result.outcomes.extend(self._answered(answer))
+        result.members = step.members
+        for transfer in step.transfers:
+            error = DomainError(Reason.INVALID_STATE_TRANSITION, transfer.detail)
+            result.transfers.append((transfer.id, None if transfer.ok else error))
         result.reads = [(read.id, read.ok) for read in step.reads]
         for confirmation in step.confirmations:
             for renewal in self._renewing.pop(confirmation.id, []):
@@ -227,6 +266,19 @@ class Ticking:
             else:
                 command.expire_lock.CopyFrom(ExpireLock(name=name, token=sequence))
             yield command
+
+
+def _changes_members(submission: Submission) -> bool:
+    """Whether it is a change of members, which is submitted alone."""
+    commands = submission.commands
+    return len(commands) == 1 and commands[0].WhichOneof("command") == "change_members"
+
+
+def _must_wait(leadership: Leadership) -> bool:
+    """A new leader can't know replicated time before it has applied what earlier leaders committed.
+    One that gives its leadership away takes nothing more; in a moment it is known who does."""
+    begins = leadership.leads and not leadership.noop_applied
+    return begins or bool(leadership.transfers_to)
 
 
 def _refusal(answer: Answer) -> DomainError:

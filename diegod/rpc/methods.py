@@ -115,6 +115,18 @@ _ROWS: Iterable[Method] = (
     ),
     _read(f"{_CLUSTER}/GetStatus", cluster_pb2.GetStatusRequest, cluster_pb2.GetStatusReply),
     Method(
+        f"{_CLUSTER}/AddMember", cluster_pb2.AddMemberRequest, cluster_pb2.AddMemberReply,
+        CLIENTS | MEMBERS, 15.0, repeatable=True, leader_only=True,
+    ),
+    Method(
+        f"{_CLUSTER}/RemoveMember", cluster_pb2.RemoveMemberRequest, cluster_pb2.RemoveMemberReply,
+        CLIENTS, 15.0, repeatable=True, removes=True, leader_only=True,
+    ),
+    Method(
+        f"{_CLUSTER}/TransferLeadership", cluster_pb2.TransferLeadershipRequest,
+        cluster_pb2.TransferLeadershipReply, CLIENTS, 15.0, repeatable=False, leader_only=True,
+    ),
+    Method(
         f"{_RING}/Submit", ring_pb2.SubmitRequest, ring_pb2.SubmitReply, ROLES, 10.0,
         repeatable=False, leader_only=True, request_bytes_max=BULK_BYTES_MAX,
     ),

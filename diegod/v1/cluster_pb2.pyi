@@ -203,6 +203,7 @@ class BbsMember(_message.Message):
     CONNECTED_FIELD_NUMBER: _builtins.int
     LEARNER_FIELD_NUMBER: _builtins.int
     MATCH_INDEX_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     address: _builtins.str
     """of its API"""
@@ -212,6 +213,8 @@ class BbsMember(_message.Message):
     """it receives everything and votes on nothing"""
     match_index: _builtins.int
     """the last entry that the leader knows it has; only from the leader"""
+    store_id: _builtins.str
+    """empty: as it first said"""
     def __init__(
         self,
         *,
@@ -221,10 +224,11 @@ class BbsMember(_message.Message):
         connected: _builtins.bool = ...,
         learner: _builtins.bool = ...,
         match_index: _builtins.int = ...,
+        store_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "learner", b"learner", "match_index", b"match_index", "member_id", b"member_id", "raft_address", b"raft_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "learner", b"learner", "match_index", b"match_index", "member_id", b"member_id", "raft_address", b"raft_address", "store_id", b"store_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

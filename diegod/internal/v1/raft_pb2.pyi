@@ -28,6 +28,7 @@ class RaftHello(_message.Message):
     STORE_FORMAT_FIELD_NUMBER: _builtins.int
     FORMAT_MAX_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    MEMBERS_REVISION_FIELD_NUMBER: _builtins.int
     cluster_id: _builtins.str
     member_id: _builtins.str
     store_id: _builtins.str
@@ -37,6 +38,8 @@ class RaftHello(_message.Message):
     """the latest that the sender can read"""
     epoch: _builtins.int
     """0: said by a member that knows of none but the first"""
+    members_revision: _builtins.int
+    """of the record of members that the sender goes by"""
     def __init__(
         self,
         *,
@@ -46,10 +49,11 @@ class RaftHello(_message.Message):
         store_format: _builtins.int = ...,
         format_max: _builtins.int = ...,
         epoch: _builtins.int = ...,
+        members_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "epoch", b"epoch", "format_max", b"format_max", "member_id", b"member_id", "store_format", b"store_format", "store_id", b"store_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "epoch", b"epoch", "format_max", b"format_max", "member_id", b"member_id", "members_revision", b"members_revision", "store_format", b"store_format", "store_id", b"store_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, TypeAlias
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import Reason
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
 
@@ -36,7 +37,13 @@ class Changed(NamedTuple):
         return self.changes[-1].row
 
 
-Decision: TypeAlias = Refused | Unchanged | Changed
+class NewMembers(NamedTuple):
+    """The record of members to go by. It is no row: watchers are not told."""
+
+    members: Members
+
+
+Decision: TypeAlias = Refused | Unchanged | Changed | NewMembers
 
 
 def created(row: Row, definition: bytes | None = None) -> Changed:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
 
 
@@ -30,6 +31,9 @@ class View(Protocol):
     def domain(self, domain: str) -> Domain | None: ...
 
     def lock(self, name: str) -> Lock | None: ...
+
+    def members(self) -> Members:
+        """The record of members; with revision 0, and empty, as long as nothing was changed."""
 
 
 class Context(NamedTuple):

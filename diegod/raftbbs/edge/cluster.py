@@ -7,6 +7,7 @@ from diegod.contracts import INTERFACE_VERSION
 from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.edge.access import Access
 from diegod.raftbbs.edge.overview import overview
+from diegod.raftbbs.member import Member
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import cluster_pb2 as api
@@ -69,6 +70,7 @@ class ClusterService:
             queued_writes=member.load.queued_writes,
             hash_index=comparison.index if comparison else 0,
             hash=comparison.state_hash if comparison else b"",
+            members_revision=member.members.revision,
         )
 
     async def get_status(
@@ -81,13 +83,27 @@ class ClusterService:
         return reply
 
     def _members(self) -> list[api.BbsMember]:
-        birth = self._access.member.birth
-        return [
-            api.BbsMember(
-                member_id=voter.id,
-                address=voter.api_address,
-                raft_address=voter.raft_address,
-                connected=voter.id == birth.member_id or self._connected(voter.id),
-            )
-            for voter in birth.voters
-        ]
+        member = self._access.member
+        listed = described(member)
+        matches = member.leadership.matches
+        for each in listed:
+            is_own = each.member_id == member.birth.member_id
+            each.connected = is_own or self._connected(each.member_id)
+            if member.leadership.leads:
+                own_match = member.leadership.log_last
+                each.match_index = own_match if is_own else matches.get(each.member_id, 0)
+        return listed
+
+
+def described(member: Member) -> list[api.BbsMember]:
+    """The record of members that a member goes by, with the stores that it knows them with."""
+    return [
+        api.BbsMember(
+            member_id=each.member_id,
+            address=each.address,
+            raft_address=each.raft_address,
+            learner=each.learner,
+            store_id=member.store_of(each.member_id),
+        )
+        for each in member.members.members
+    ]

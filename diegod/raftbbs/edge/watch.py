@@ -6,7 +6,8 @@ from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.edge.access import Access, unhurried
 from diegod.raftbbs.feed import KINDS, FeedEntry, Interest, Watcher, cells_of
-from diegod.raftbbs.store.state import Counters, StateView
+from diegod.raftbbs.store.counters import Counters
+from diegod.raftbbs.store.state import StateView
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal, Role
 from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition

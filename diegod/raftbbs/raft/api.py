@@ -12,16 +12,20 @@ A step takes what has come in and gives back what may go out. Whoever calls `ste
 Does not belong here: how it is done, and names of the library that does it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.internal.v1.raft_pb2 import RaftFrame
-from diegod.raftbbs.store.environment import WriteTransaction
+from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 
 COMMAND_BYTES_MAX = 1 << 20
 """The largest payload of one proposal."""
+
+MembersOf = Callable[[ReadTransaction], Members]
+"""The record of members in the state; one with revision 0 as long as there is none."""
 
 ApplyEntry = Callable[[WriteTransaction, int, bytes], object]
 """Applies one committed entry: (transaction, index, payload) -> result. Refusals are results; an
@@ -76,6 +80,7 @@ class Limits:
     apply_bytes: int = 512 << 10  # and not more than this: about 50 ms
     snapshot_chunk_bytes: int = 256 << 10  # one piece of a copy of the state,
     snapshot_chunks: int = 4  # and how many a member asks for ahead
+    learner_lag_entries: int = 1_000  # a learner that lacks no more is made a voter
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Proposal:
 
     id: int
     payload: bytes
+    changes_members: bool = False
+    """It may change the record of members, so no other such proposal may be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,15 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAnswer:
+    """What became of a transfer of the leadership. `ok`: this member no longer leads."""
+
+    id: int
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A frame that was not taken. The caller logs it and closes the connection."""
 
@@ -144,6 +160,9 @@ class Leadership:
     noop_applied: bool  # it leads, and has applied all that earlier leaders committed
     round: int  # heartbeat rounds sent so far,
     confirmed_round: int  # and the last one that a majority answered in this term
+    matches: Mapping[str, int] = field(default_factory=dict)  # of a leader: what each peer has
+    ready_learners: tuple[str, ...] = ()  # of a leader: who may be made a voter now
+    transfers_to: str = ""  # of a leader: whom it is about to give the leadership to
 
     @property
     def leads(self) -> bool:
@@ -160,6 +179,8 @@ class StepResult:
     applied: list[Applied] = field(default_factory=list)
     reads: list[ReadAnswer] = field(default_factory=list)
     confirmations: list[Confirmation] = field(default_factory=list)
+    transfers: list[TransferAnswer] = field(default_factory=list)
+    members: Members | None = None  # the record that this member goes by, if it is another now
     refused: list[Refusal] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)  # for the operator's log
 
@@ -188,6 +209,16 @@ class ReplicatedLog(Protocol):
 
     def request_confirmation(self, id: int) -> None:  # noqa: A002 - it is the caller's id
         """Ask with the next step whether this member leads; answered in `confirmations`."""
+
+    def request_transfer(self, id: int, peer: str) -> None:  # noqa: A002 - it is the caller's id
+        """Give the leadership to a voter, or with "" to the one that is furthest.
+
+        Begins with the next step; answered in `transfers`. Until then no proposal is taken.
+        """
+
+    @property
+    def members(self) -> Members:
+        """The record of members that this member goes by."""
 
     def next_deadline(self) -> float:
         """When the next step is due if nothing comes in; the last `now` when one is due at once."""

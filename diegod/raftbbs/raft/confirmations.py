@@ -19,6 +19,7 @@ from enum import Enum
 from diegod.internal.v1.raft_pb2 import RaftFrame, ReadIndexReply, ReadIndexRequest
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Confirmation, ReadAnswer
+from diegod.raftbbs.raft.peers import Peers
 
 Send = Callable[[str, RaftFrame], bool]
 
@@ -78,9 +79,9 @@ class Confirmations:
     """Requests for proof, in the order in which they came."""
 
     def __init__(
-        self, peers: Sequence[str], limit_s: float, first_request_id: int, send: Send
+        self, peers: Peers, limit_s: float, first_request_id: int, send: Send
     ) -> None:
-        self._peers = tuple(peers)
+        self._peers = peers
         self._limit_s = limit_s
         self._send = send
         self._next_request_id = first_request_id
@@ -141,10 +142,16 @@ class Confirmations:
         """The last round that a majority, this member among it, has echoed."""
         if not view.leads:
             return 0
-        if not self._peers:
+        voters = self._peers.voters
+        if not voters:
             return view.round
-        newest_first = sorted((self._echoed.get(peer, 0) for peer in self._peers), reverse=True)
-        return newest_first[(len(self._peers) + 1) // 2 - 1]
+        newest_first = sorted((self._echoed.get(voter, 0) for voter in voters), reverse=True)
+        return newest_first[(len(voters) + 1) // 2 - 1]
+
+    def forget(self, peer: str) -> None:
+        """It is a member no more, or with another store."""
+        self._echoed.pop(peer, None)
+        self.lost(peer)
 
     def lost(self, peer: str) -> None:
         """The connection to a peer is gone, with what it asked and what it was asked."""

@@ -10,6 +10,15 @@ without looking who sent them (F8, F9). Here:
   member with the longer log and the lower term, and one with the shorter log and the higher term,
   would refuse each other for ever.
 * A voter's vote counts once a term.
+
+When members change (`peers`):
+
+* Only a voter campaigns, and only when it has applied all that it knows to be committed: so it is
+  never further than one change of members behind whoever might lead elsewhere.
+* Whoever is asked votes, also a learner: it may have been made a voter without its knowing, and be
+  needed. Whoever asks counts the votes of those that are voters by its own record.
+* A voter that its leader gives the leadership to campaigns at once, and is elected though the
+  others hear their leader still.
 """
 
 from collections.abc import Callable
@@ -20,13 +29,15 @@ from diegod.internal.v1.raft_pb2 import (
     PreVoteRequest,
     RaftFrame,
     StaleTerm,
+    TimeoutNow,
     VoteReply,
     VoteRequest,
 )
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Timing
-from diegod.raftbbs.raft.guarded import Library
+from diegod.raftbbs.raft.guarded import Library, Message
 from diegod.raftbbs.raft.journal import Journal
+from diegod.raftbbs.raft.peers import Peers
 
 Send = Callable[[str, RaftFrame], bool]
 _NEVER = float("-inf")
@@ -45,7 +56,7 @@ class Elections:
     """The part of the gate that has to do with votes."""
 
     def __init__(
-        self, library: Library, journal: Journal, peers: tuple[str, ...], timing: Timing, send: Send
+        self, library: Library, journal: Journal, peers: Peers, timing: Timing, send: Send
     ) -> None:
         self._library = library
         self._journal = journal
@@ -56,6 +67,8 @@ class Elections:
         self._pre_vote: _PreVote | None = None
         self._voted_term = 0
         self._voters: set[str] = set()  # whose vote of that term was counted
+        self._called: tuple[int, float] | None = None  # to campaign: in which term, until when
+        self._transfer_term = 0
 
     def leader_id(self, now: float) -> str:
         """The leader, if it was heard lately or is this member; else ""."""
@@ -72,7 +85,7 @@ class Elections:
         library = self._library
         if request.term < library.term:
             self._send(peer, frames.stale_term(library.term))
-        elif not self._is_loyal(now):
+        elif request.transfer or not self._is_loyal(now):
             library.deliver(
                 peer,
                 {
@@ -88,7 +101,7 @@ class Elections:
             return
         if self._voted_term != reply.term:
             self._voted_term, self._voters = reply.term, set()
-        if peer not in self._voters:
+        if peer in self._peers.voters and peer not in self._voters:
             self._voters.add(peer)
             self._library.deliver(peer, {"type": "response_vote", "term": reply.term})
 
@@ -108,14 +121,32 @@ class Elections:
             self._library.enter_term(stale.term)
             self._library.election_deadline = now + self._library.new_election_timeout()
 
+    def on_timeout_now(self, peer: str, message: TimeoutNow, now: float) -> None:
+        """Our leader gives us its leadership, as soon as we may campaign."""
+        library = self._library
+        if message.term == library.term and peer == library.leader_id and not library.leads:
+            self._called = message.term, now + self._timing.election_max_s
+
+    # What goes out.
+
+    def vote_request(self, message: Message) -> RaftFrame:
+        """The library's request; it says so when the leader of the last term asked for it."""
+        return frames.vote_request(message, transfer=message["term"] == self._transfer_term)
+
     # What time brings.
 
     def before_tick(self, now: float) -> None:
         """Let the library campaign, or ask for pre-votes, when its deadline has passed."""
         library = self._library
         if library.leads:
+            self._pre_vote = self._called = None
+        elif not self._may_campaign():
             self._pre_vote = None
-        elif not self._peers:
+            self._wait(now)
+        elif self._is_called(now):
+            self._transfer_term = library.term + 1
+            self._campaign(now)
+        elif self._peers.is_alone:
             if library.election_deadline <= now:
                 self._campaign(now)
         elif self._has_support(now):
@@ -125,8 +156,31 @@ class Elections:
 
     def after_tick(self, now: float) -> None:
         """A campaign that the library did not begin, with nobody connected, is put off."""
-        if not self._library.leads and self._library.election_deadline <= now:
+        if not self._library.leads:
+            self._put_off(now)
+
+    def _wait(self, now: float) -> None:
+        """Keep the library from campaigning: a voter until it has applied what it has to."""
+        if self._peers.votes:
+            self._library.election_deadline = max(self._library.election_deadline, now)
+        else:
+            self._put_off(now)
+
+    def _put_off(self, now: float) -> None:
+        if self._library.election_deadline <= now:
             self._library.election_deadline = now + self._library.new_election_timeout()
+
+    def _may_campaign(self) -> bool:
+        """Who does not vote never does, nor does who may not know yet who votes."""
+        library = self._library
+        return self._peers.votes and library.applied_index == library.commit_index
+
+    def _is_called(self, now: float) -> bool:
+        """Whether the leader of this very term has called upon us, a moment ago."""
+        called, library = self._called, self._library
+        if called is not None and (called[0] != library.term or now > called[1]):
+            called = self._called = None
+        return called is not None
 
     def _is_loyal(self, now: float) -> bool:
         """Whether this member leads, or heard its leader so lately that it elects no other."""
@@ -146,17 +200,17 @@ class Elections:
         if pre_vote.term != self._library.term or now > pre_vote.until or self._is_loyal(now):
             self._pre_vote = None
             return False
-        return len(pre_vote.supporters) + 1 > (len(self._peers) + 1) / 2
+        return self._peers.is_majority(pre_vote.supporters)
 
     def _ask(self, now: float) -> None:
         library, journal = self._library, self._journal
         self._pre_vote = _PreVote(library.term, now + self._timing.election_max_s)
         library.election_deadline = now + library.new_election_timeout()
         request = frames.pre_vote_request(library.term, journal.last_term, journal.last_index)
-        for peer in self._peers:
+        for peer in self._peers.voters:
             self._send(peer, request)
 
     def _campaign(self, now: float) -> None:
         """The library campaigns with its next tick when its deadline is in the past."""
-        self._pre_vote = None
+        self._pre_vote = self._called = None
         self._library.election_deadline = now - 1

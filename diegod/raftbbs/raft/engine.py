@@ -8,6 +8,7 @@ that fails says nothing, and the process ends: what is on disk is the end of an 
 
 from collections.abc import Sequence
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.raftbbs.raft.api import (
     COMMAND_BYTES_MAX,
@@ -18,6 +19,7 @@ from diegod.raftbbs.raft.api import (
     Fatal,
     Leadership,
     Limits,
+    MembersOf,
     Proposal,
     Replaced,
     StepResult,
@@ -30,12 +32,16 @@ from diegod.raftbbs.raft.gate import Gate, Outbox
 from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import APPLIED, DUE, NOT_APPLIED, Library, moment
 from diegod.raftbbs.raft.journal import REGULAR, Journal
+from diegod.raftbbs.raft.membership import Membership
+from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.proven import require_proven
 from diegod.raftbbs.raft.serving import Serving
 from diegod.raftbbs.raft.snapshot import Background, inline, install
 from diegod.raftbbs.raft.step_transaction import StepTransaction
+from diegod.raftbbs.raft.transfer import Transfer
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth
+from diegod.raftbbs.store.members import effective
 from diegod.world import Ids
 
 _REQUEST_IDS = float(1 << 48)
@@ -52,19 +58,21 @@ class Engine:
         ids: Ids,
         now: float,
         *,
+        members_of: MembersOf = lambda transaction: Members(),
         timing: Timing | None = None,
         limits: Limits | None = None,
         background: Background = inline,
     ) -> None:
         require_proven()
         self._timing, self._limits = timing or Timing(), limits or Limits()
-        self._member_id, self._peers = birth.member_id, birth.peers
-        self._apply_entry = apply_entry
+        self._birth = birth
+        self._apply_entry, self._members_of = apply_entry, members_of
         self._ids = ids
         self._now = now
         self._failed = False
-        self._is_due = False
+        self._is_due = self._members_changed = False
         self._asking: list[int] = []
+        self._transferring: list[tuple[int, str]] = []
         self._open: dict[int, float] = {}
         self._answers: list[Answer] = []
         self._applied: list[Applied] = []
@@ -79,6 +87,8 @@ class Engine:
 
     def _join(self, environment: Environment, birth: Birth, now: float) -> None:
         """Make the parts, and make durable what a first start begins with."""
+        members = self._record()
+        self._peers = Peers(birth.member_id, birth.store_id, members)
         # Request ids begin at a random number: a reply to an earlier life of this process is none.
         self._confirmations = Confirmations(
             self._peers,
@@ -89,7 +99,7 @@ class Engine:
         self._gate = Gate(
             self._peers,
             self._journal,
-            Greeting(birth, environment, self._transaction),
+            Greeting(birth, environment, self._transaction, self._peers),
             self._confirmations,
             self._outbox,
             self._limits,
@@ -98,18 +108,22 @@ class Engine:
         )
         with moment(now, self._ids.uniform):
             self._library = self._gate.library = Library(
-                self._member_id,
-                self._peers,
+                birth.member_id,
+                self._peers.voters,
+                self._peers.learners,
                 self._journal,
                 self._timing,
                 self._apply,
                 self._gate.outgoing,
             )
-        self._elections = self._gate.elections = Elections(
-            self._library, self._journal, self._peers, self._timing, self._outbox.send
+        parts = self._library, self._journal, self._peers, self._timing, self._outbox.send
+        self._elections = self._gate.elections = Elections(*parts)
+        self._transfer = Transfer(*parts)
+        self._membership = Membership(
+            members, self._peers, self._library, self._journal, self._limits, self._record
         )
         self._gate.view = self._view
-        if not self._peers:
+        if self._peers.is_alone:
             self._library.election_deadline = now  # alone there is nobody to wait for
         self._journal.save()
         self._transaction.commit()
@@ -162,6 +176,16 @@ class Engine:
         self._asking.append(id)
         self._is_due = True
 
+    def request_transfer(self, id: int, peer: str) -> None:  # noqa: A002 - it is the caller's id
+        """Give the leadership to a voter, or with "" to the one that is furthest."""
+        self._transferring.append((id, peer))
+        self._is_due = True
+
+    @property
+    def members(self) -> Members:
+        """The record of members that this member goes by."""
+        return self._membership.members
+
     def next_deadline(self) -> float:
         """When the next step is due if nothing comes in; the last `now` when one is due at once."""
         library = self._library
@@ -185,7 +209,16 @@ class Engine:
             noop_applied=view.leads and view.applied_index >= view.noop_index,
             round=self._gate.round,
             confirmed_round=min(self._confirmations.confirmed_round(view), self._gate.round),
+            matches=self._matches(),
+            ready_learners=self._membership.ready_learners(),
+            transfers_to=self._transfer.to,
         )
+
+    def _matches(self) -> dict[str, int]:
+        library = self._library
+        if not library.leads:
+            return {}
+        return {peer: library.match_index(peer) for peer in self._peers.all}
 
     # A step.
 
@@ -201,15 +234,36 @@ class Engine:
             self._gate.receive(peer, frame, self._now)
         self._elections.before_tick(self._now)
         self._ask_for_round(reads)
+        self._begin_transfers()
         for proposal in proposals:
             self._propose(proposal)
         if self._library.leads and self._library.heartbeat_at <= self._now:
             self._library.heartbeat_at = DUE  # the library sends only strictly after that time
         self._library.tick()
+        self._membership.end_step()
+        self._follow_members()
+        self._transfer.go_on(self._now)
         self._elections.after_tick(self._now)
         self._expire()
         self._confirmations.settle(self._view())
         self._gate.end_step()
+
+    def _record(self) -> Members:
+        """The record of members as of the entries that are applied."""
+        return effective(self._birth, self._members_of(self._transaction.reader))
+
+    def _follow_members(self) -> None:
+        """Go by the record that entries of this step have made."""
+        members = self._membership.another()
+        if members is not None:
+            self._gate.follow(members)
+            self._membership.resign_if_removed()
+            self._members_changed = self._is_due = True
+
+    def _begin_transfers(self) -> None:
+        transferring, self._transferring = self._transferring, []
+        for id_, peer in transferring:
+            self._transfer.begin(id_, peer, self._membership.refusal(), self._now)
 
     def _replace(self) -> None:
         """Before anything of this step: take over the leader's state when it lies ready.
@@ -244,9 +298,12 @@ class Engine:
             self._applied,
             confirmations.reads,
             confirmations.confirmations,
+            self._transfer.answers,
+            self.members if self._members_changed else None,
             gate.refused,
             notices,
         )
+        self._transfer.answers, self._members_changed = [], False
         self._serving.notices, self._fetching.notices = [], []
         self._answers, self._applied = [], []
         confirmations.reads, confirmations.confirmations, gate.refused = [], [], []
@@ -270,7 +327,8 @@ class Engine:
         library = self._library
         if library.applied_index < library.commit_index:
             return True
-        return not self._peers and library.leads and library.commit_index < self._journal.last_index
+        behind = library.commit_index < self._journal.last_index
+        return self._peers.is_alone and library.leads and behind
 
     def _ask_for_round(self, reads: Sequence[int]) -> None:
         """Begin what came before this step, with a round of heartbeats that goes out after it."""
@@ -287,6 +345,11 @@ class Engine:
         if refusal := self._refusal(proposal):
             self._answers.append(Answer(proposal.id, AnswerStatus.REFUSED, detail=refusal))
             return
+        if proposal.changes_members and not self._library.leads:  # it could, within this step
+            self._answers.append(Answer(proposal.id, AnswerStatus.NOT_LEADER))
+            return
+        if proposal.changes_members:
+            self._membership.proposes()
         self._open[proposal.id] = self._now + self._timing.answer_limit_s
         self._library.propose(
             REGULAR + proposal.payload,
@@ -300,7 +363,9 @@ class Engine:
             return f"the command has {size} bytes, at most {COMMAND_BYTES_MAX} are allowed"
         if len(self._journal) >= self._limits.log_entries:
             return f"the log is full: it has {len(self._journal)} entries that can't be cut off yet"
-        return ""
+        if self._transfer.to:
+            return f"the leadership is being given to {self._transfer.to}"
+        return self._membership.refusal() if proposal.changes_members else ""
 
     def _answer(self, id_: int, result: object, reason: int) -> None:
         """The library says what became of a proposal, while it applies the entry at its index."""

@@ -21,6 +21,7 @@ from diegod.internal.v1.raft_pb2 import (
     SnapshotOffer,
     SnapshotRequest,
     StaleTerm,
+    TimeoutNow,
     VoteReply,
     VoteRequest,
 )
@@ -68,12 +69,13 @@ def append_reply(
     )
 
 
-def vote_request(message: Mapping[str, Any]) -> RaftFrame:
+def vote_request(message: Mapping[str, Any], *, transfer: bool = False) -> RaftFrame:
     return RaftFrame(
         vote_request=VoteRequest(
             term=message["term"],
             last_log_term=message["last_log_term"],
             last_log_index=message["last_log_index"],
+            transfer=transfer,
         )
     )
 
@@ -96,6 +98,10 @@ def pre_vote_reply(term: int) -> RaftFrame:
 
 def stale_term(term: int) -> RaftFrame:
     return RaftFrame(stale_term=StaleTerm(term=term))
+
+
+def timeout_now(term: int) -> RaftFrame:
+    return RaftFrame(timeout_now=TimeoutNow(term=term))
 
 
 def read_index_request(id_: int) -> RaftFrame:
@@ -142,7 +148,7 @@ def check(frame: RaftFrame) -> str:
     elif kind in ("vote_request", "pre_vote_request"):
         vote: VoteRequest | PreVoteRequest = getattr(frame, kind)
         _check_numbers(vote.term, vote.last_log_term, vote.last_log_index)
-    elif kind in ("vote_reply", "pre_vote_reply", "stale_term"):
+    elif kind in ("vote_reply", "pre_vote_reply", "stale_term", "timeout_now"):
         _check_numbers(getattr(frame, kind).term)
     elif kind == "read_index_reply":
         _check_numbers(frame.read_index_reply.index)

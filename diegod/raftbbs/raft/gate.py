@@ -9,6 +9,7 @@ engine releases them after the commit.
 from collections.abc import Callable
 from typing import Any
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.internal.v1.raft_pb2 import AppendEntries, AppendReply, RaftFrame, SnapshotOffer
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Fatal, Limits, Refusal
@@ -21,6 +22,7 @@ from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import DUE, Library, Message
 from diegod.raftbbs.raft.journal import FIRST_INDEX, Journal
+from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.serving import Serving
 
 
@@ -54,7 +56,7 @@ class Gate:
 
     def __init__(
         self,
-        peers: tuple[str, ...],
+        peers: Peers,
         journal: Journal,
         greeting: Greeting,
         confirmations: Confirmations,
@@ -63,6 +65,8 @@ class Gate:
         serving: Serving,
         fetching: Fetching,
     ) -> None:
+        self._peers = peers
+        self._limits = limits
         self._journal = journal
         self._greeting = greeting
         self._confirmations = confirmations
@@ -70,7 +74,7 @@ class Gate:
         self._serving = serving
         self._fetching = fetching
         self._behind: set[str] = set()  # peers that lack entries from before our log begins
-        self._flows = {peer: Flow(limits.in_flight_bytes) for peer in peers}
+        self._flows = {peer: Flow(limits.in_flight_bytes) for peer in peers.all}
         self._rewound: dict[str, int] = {}
         self._held: list[str] = []
         self._handling: tuple[AppendEntries, Take | Retry] | None = None
@@ -100,24 +104,45 @@ class Gate:
             self.library.connect(peer)
 
     def _reset(self, peer: str) -> None:
-        self._flows[peer].clear()
+        if peer in self._flows:
+            self._flows[peer].clear()
         self._rewound.pop(peer, None)
         self._behind.discard(peer)
         self._fetching.lost(peer)
         self._confirmations.lost(peer)
+
+    def follow(self, members: Members) -> None:
+        """Go by this record of members. Who has another store than before is another member."""
+        peers, greeting = self._peers, self._greeting
+        before = {peer: greeting.store_of(peer) for peer in peers.all}
+        peers.set(members)
+        after = {peer: greeting.store_of(peer) for peer in peers.all}
+        same = [peer for peer in before if after.get(peer) == before[peer]]
+        self.library.set_peers(peers.voters, peers.learners, same)
+        for peer in before:
+            if peer not in same:
+                del self._flows[peer]
+                self._reset(peer)
+                self._confirmations.forget(peer)
+        for peer in peers.all:
+            self._flows.setdefault(peer, Flow(self._limits.in_flight_bytes))
+        self._held = [peer for peer in self._held if peer in same]
+        for peer in greeting.said:
+            greeting.judge_again(peer)
+            if not greeting.knows(peer):
+                self.library.disconnect(peer)
+            elif peer not in self._held:
+                self._open(peer)
 
     # Inward.
 
     def receive(self, peer: str, frame: RaftFrame, now: float) -> None:
         """Take one frame of an authenticated peer, or refuse it."""
         try:
-            if peer not in self._flows:
-                raise FrameRefused("it is not a voter")
             kind = frames.check(frame)
             if kind == "hello":
                 self._on_hello(peer, frame)
-            else:
-                self._greeting.require(peer)
+            elif self._greeting.counts(peer, kind):
                 self._dispatch(kind, peer, frame, now)
         except FrameRefused as refusal:
             self.refused.append(Refusal(peer, str(refusal)))
@@ -229,7 +254,7 @@ class Gate:
         if kind == "next_node_idx":
             self._outbox.send(peer, self._reply_out(message))
         elif kind == "request_vote":
-            self._outbox.send(peer, frames.vote_request(message))
+            self._outbox.send(peer, self.elections.vote_request(message))
         elif kind == "response_vote":
             self._outbox.send(peer, frames.vote_reply(message["term"]))
         else:

@@ -2,27 +2,55 @@
 
 A certificate proves who a peer is, not that it still has its store. A member whose disk was lost
 has forgotten its votes and entries; if it took part under its old name, what was committed with its
-help could be lost. So the first store id that a voter says is remembered, and another one is
-refused, with everything it sends.
+help could be lost. So a member is known with one store: the one that the record of members names,
+or else the first that it said. Another one is refused, with everything it sends, and so is whoever
+is no member.
+
+A record may be behind: others have changed members, and this one has not heard of it. So a peer
+that goes by a later record than ours is an *acquaintance*: it may lead us and be voted for, as Raft
+allows to anybody, but whatever it says in the name of a member we know is not counted.
 """
+
+from collections.abc import Sequence
+from contextlib import suppress
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
 from diegod.raftbbs.raft.frames import FrameRefused
+from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.identity import META_TABLE, Birth
+from diegod.raftbbs.store.identity import META_TABLE, Birth, known_store, remember_store
+
+NO_MEMBER = "it is not a member of this cluster (any more)"
+
+_OF_ACQUAINTANCES = frozenset(
+    (
+        "append_entries",
+        "vote_request",
+        "pre_vote_request",
+        "stale_term",
+        "timeout_now",
+        "read_index_reply",  # counts only if it was asked, as the leader
+        "snapshot_offer",
+        "snapshot_chunk",
+    )
+)
 
 
 class Greeting:
     """Which peers have said who they are, and are who they were."""
 
     def __init__(
-        self, birth: Birth, environment: Environment, transaction: StepTransaction
+        self, birth: Birth, environment: Environment, transaction: StepTransaction, peers: Peers
     ) -> None:
         self._birth = birth
         self._meta = environment.table(META_TABLE)
         self._transaction = transaction
-        self._greeted: set[str] = set()
+        self._peers = peers
+        self._said: dict[str, RaftHello] = {}
+        self._members: set[str] = set()
+        self._acquaintances: set[str] = set()
+        self._complaints: dict[str, str] = {}  # of those that said something wrong
 
     def hello(self) -> RaftFrame:
         """The first frame that a peer gets from us on each connection."""
@@ -33,32 +61,70 @@ class Greeting:
                 member_id=birth.member_id,
                 store_id=birth.store_id,
                 store_format=birth.store_format,
+                members_revision=self._peers.revision,
             )
         )
 
-    def knows(self, peer: str) -> bool:
-        """Whether a peer has said, and rightly, whose store it has."""
-        return peer in self._greeted
+    def store_of(self, peer: str) -> str:
+        """The store that a member takes part with, by the record or since it first said so."""
+        recorded = self._peers.store_id(peer)
+        return recorded or known_store(self._transaction.reader, self._meta, peer)
 
-    def require(self, peer: str) -> None:
-        """Refuse a frame of a peer that this member does not know."""
-        if not self.knows(peer):
-            raise FrameRefused("it has not said hello")
+    def knows(self, peer: str) -> bool:
+        """Whether a member has said, and rightly, whose store it has."""
+        return peer in self._members
+
+    def counts(self, peer: str, kind: str) -> bool:
+        """Whether a frame means anything from this peer. Refuses one of who has not said hello."""
+        if peer in self._members:
+            return True
+        if peer not in self._acquaintances:
+            raise FrameRefused(self._complaints.get(peer, "it has not said hello"))
+        return kind in _OF_ACQUAINTANCES
+
+    @property
+    def said(self) -> Sequence[str]:
+        """All peers that have said something, members or acquaintances."""
+        return sorted(self._said)
 
     def receive(self, peer: str, hello: RaftHello) -> None:
-        """Take a hello; remember the store of a voter that we meet for the first time."""
-        self._greeted.discard(peer)
-        key = b"store/" + peer.encode()
-        known = self._transaction.reader.get(self._meta, key)
-        store_id = known.decode() if known is not None else None
-        if complaint := self._complaint(peer, hello, store_id):
+        """Take a hello; remember the store of a member that we meet for the first time."""
+        self._forget(peer)
+        if complaint := self._of_another(peer, hello):
             raise FrameRefused(complaint)
-        if store_id is None:
-            self._transaction.writer.put(self._meta, key, hello.store_id.encode())
-        self._greeted.add(peer)
+        self._said[peer] = hello
+        self._judge(peer)
 
-    def _complaint(self, peer: str, hello: RaftHello, known: str | None) -> str:
-        """Why this is not the peer we know; "" when it is."""
+    def judge_again(self, peer: str) -> None:
+        """The record of members has changed: what this peer said may be right now, or wrong.
+
+        Then its next frame is refused: what was sent to it before still reaches it.
+        """
+        with suppress(FrameRefused):
+            self._judge(peer)
+
+    def _forget(self, peer: str) -> None:
+        self._complaints.pop(peer, None)
+        self._said.pop(peer, None)
+        self._members.discard(peer)
+        self._acquaintances.discard(peer)
+
+    def _judge(self, peer: str) -> None:
+        hello = self._said[peer]
+        complaint = self._of_no_member(peer, hello)
+        self._members.discard(peer)
+        self._acquaintances.discard(peer)
+        if not complaint:
+            self._members.add(peer)
+        elif hello.members_revision > self._peers.revision:
+            self._acquaintances.add(peer)
+        else:
+            self._forget(peer)
+            self._complaints[peer] = complaint
+            raise FrameRefused(complaint)
+
+    def _of_another(self, peer: str, hello: RaftHello) -> str:
+        """Why this can't be a store of this peer and cluster; "" when it can."""
         if hello.cluster_id != self._birth.cluster_id:
             return f"its store belongs to the cluster {hello.cluster_id!r}"
         if hello.member_id != peer:
@@ -67,6 +133,15 @@ class Greeting:
             return f"its store has format {hello.store_format}, ours {self._birth.store_format}"
         if not hello.store_id or hello.store_id == self._birth.store_id:
             return "its store has no id of its own: it is a copy"
-        if known is not None and hello.store_id != known:
+        return ""
+
+    def _of_no_member(self, peer: str, hello: RaftHello) -> str:
+        """Why this is not a member that we know; "" when it is."""
+        if peer not in self._peers:
+            return NO_MEMBER
+        known = self.store_of(peer) or hello.store_id
+        if hello.store_id != known:
             return f"its store is {hello.store_id!r}, we know it with {known!r}: it must not vote"
+        if known != known_store(self._transaction.reader, self._meta, peer):
+            remember_store(self._transaction.writer, self._meta, peer, known)
         return ""

@@ -60,19 +60,52 @@ class Library:
     def __init__(
         self,
         member: str,
-        peers: Sequence[str],
+        voters: Sequence[str],
+        learners: Sequence[str],
         journal: Journal,
         timing: Timing,
         apply: Callable[[int, bytes], object],
         outlet: Outlet,
     ) -> None:
-        self._nodes = {peer: Node(peer) for peer in sorted(peers)}
-        core = _construct(member, self._nodes, journal, timing, outlet)
+        self._nodes: dict[str, Node] = {}
+        core = _construct(member, journal, timing, outlet)
         core.apply = apply
         core._poller = _NoSockets()
         core._SyncObj__serializer = _NoSnapshots()
         core._SyncObj__raftLastApplied = journal.state.applied_index
         self._core = core
+        self.set_peers(voters, learners)
+
+    def set_peers(
+        self, voters: Sequence[str], learners: Sequence[str], same: Sequence[str] = ()
+    ) -> None:
+        """Go by these members from now on: count voters, and send to all.
+
+        Only of those in `same` is kept what is known: whoever else came under an id that there was
+        before has another store. A learner that becomes a voter keeps what it has acknowledged.
+        """
+        for peer in [each for each in self._nodes if each not in same]:
+            self._forget(self._nodes.pop(peer))
+        for peer in (*voters, *learners):
+            if peer not in self._nodes:
+                self._meet(peer)
+        core = self._core
+        core._SyncObj__otherNodes = {self._nodes[peer] for peer in voters}
+        core._SyncObj__readonlyNodes = {self._nodes[peer] for peer in learners}
+
+    def _meet(self, peer: str) -> None:
+        """A leader begins with its next entry, and gives the peer time for its first answer."""
+        core, node = self._core, Node(peer)
+        self._nodes[peer] = node
+        core._SyncObj__raftNextIndex[node] = core._SyncObj__raftLog[-1][1] + 1
+        core._SyncObj__raftMatchIndex[node] = 0
+        core._SyncObj__lastResponseTime[node] = syncobj.monotonicTime()
+
+    def _forget(self, node: Node) -> None:
+        core = self._core
+        core._SyncObj__connectedNodes.discard(node)
+        for known in ("raftNextIndex", "raftMatchIndex", "lastResponseTime"):
+            getattr(core, f"_SyncObj__{known}").pop(node, None)
 
     # What it knows.
 
@@ -153,11 +186,14 @@ class Library:
         self._core._SyncObj__connectedNodes.add(self._nodes[peer])
 
     def disconnect(self, peer: str) -> None:
-        self._core._SyncObj__connectedNodes.discard(self._nodes[peer])
+        self._core._SyncObj__connectedNodes.discard(Node(peer))
+
+    def is_connected(self, peer: str) -> bool:
+        return Node(peer) in self._core._SyncObj__connectedNodes
 
     def deliver(self, peer: str, message: Message) -> None:
         """Hand it a message that was checked."""
-        self._core._SyncObj__onMessageReceived(self._nodes[peer], message)
+        self._core._SyncObj__onMessageReceived(self._nodes.get(peer) or Node(peer), message)
 
     def propose(self, command: bytes, done: Done) -> None:
         """Append a command with the next tick, if this member leads; `done` says what became."""
@@ -169,11 +205,15 @@ class Library:
 
     def enter_term(self, term: int) -> None:
         """Follow in a later term: by a vote request that nobody could grant."""
-        peer = next(iter(self._nodes))
         self.deliver(
-            peer,
-            {"type": "request_vote", "term": term, "last_log_term": -1, "last_log_index": 0},
+            "", {"type": "request_vote", "term": term, "last_log_term": -1, "last_log_index": 0}
         )
+
+    def resign(self) -> None:
+        """Stop leading. The term goes on without a leader until somebody campaigns."""
+        core = self._core
+        core._SyncObj__setState(syncobj._RAFT_STATE.FOLLOWER)
+        core._SyncObj__raftLeader = None
 
 
 class _Core(syncobj.SyncObj):  # type: ignore[misc]  # the library has no types
@@ -298,17 +338,13 @@ def moment(now: float, uniform: Callable[[float, float], float]) -> Iterator[Non
         syncobj.monotonicTime, syncobj.random = before
 
 
-def _construct(
-    member: str, nodes: dict[str, Node], journal: Journal, timing: Timing, outlet: Outlet
-) -> Any:
-    """The library's object, with our journal in place of the one it would make."""
+def _construct(member: str, journal: Journal, timing: Timing, outlet: Outlet) -> Any:
+    """The library's object, with our journal in place of the one it would make; alone so far."""
     port = _Port(outlet)
     make_journal = syncobj.createJournal
     syncobj.createJournal = lambda name: _LibraryJournal(journal)
     try:
-        port.core = _Core(
-            Node(member), list(nodes.values()), _conf(timing), nodeClass=Node, transport=port
-        )
+        port.core = _Core(Node(member), [], _conf(timing), nodeClass=Node, transport=port)
     finally:
         syncobj.createJournal = make_journal
     return port.core

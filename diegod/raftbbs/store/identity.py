@@ -14,11 +14,19 @@ from typing import Any
 
 from diegod.raftbbs.store import envelope, migration
 from diegod.raftbbs.store.envelope import EnvelopeError
-from diegod.raftbbs.store.environment import MAP_SIZE_BYTES, Environment, StoreMissing
+from diegod.raftbbs.store.environment import (
+    MAP_SIZE_BYTES,
+    Environment,
+    ReadTransaction,
+    StoreMissing,
+    Table,
+    WriteTransaction,
+)
 
 STORE_FORMAT = envelope.FORMAT
 META_TABLE = "meta"
 _KEY = b"birth"
+_ADDED = ("learners", "members_revision")  # fields that not every store has
 
 
 class StoreRefused(Exception):  # noqa: N818 - a refusal in the words of the operator
@@ -27,16 +35,21 @@ class StoreRefused(Exception):  # noqa: N818 - a refusal in the words of the ope
 
 @dataclass(frozen=True)
 class Voter:
-    """One member that votes, and where it is reached."""
+    """One member, and where it is reached; its store where that is known, else the one it says."""
 
     id: str
     api_address: str
     raft_address: str
+    store_id: str = ""
 
 
 @dataclass(frozen=True)
 class Birth:
-    """What is said about a store when it is made; nothing in it changes while a member runs."""
+    """What is said about a store when it is made; nothing in it changes while a member runs.
+
+    Members are added and removed later: what the state says of them counts (`store/members.py`). A
+    member that joined has the record of that time here, since its state begins before it.
+    """
 
     cluster_id: str
     cluster_name: str
@@ -45,11 +58,13 @@ class Birth:
     voters: tuple[Voter, ...]
     epoch: int = 1
     store_format: int = STORE_FORMAT
+    learners: tuple[Voter, ...] = ()  # receive everything and don't vote yet
+    members_revision: int = 0  # of the record that voters and learners are from; 0: the first
 
     def __post_init__(self) -> None:
-        ids = [voter.id for voter in self.voters]
+        ids = [member.id for member in (*self.voters, *self.learners)]
         if self.member_id not in ids or len(set(ids)) != len(ids):
-            raise ValueError(f"the voters {ids} must name {self.member_id!r}, and nobody twice")
+            raise ValueError(f"the members {ids} must name {self.member_id!r}, and nobody twice")
         if not (self.cluster_id and self.store_id):
             raise ValueError("a store needs a cluster id and a store id")
 
@@ -126,6 +141,20 @@ def read(environment: Environment) -> Birth:
     return _from_json(stored)
 
 
+def known_store(transaction: ReadTransaction, meta: Table, peer: str) -> str:
+    """The store that a peer said first, as this member remembers it; "" for none yet."""
+    stored = transaction.get(meta, _store_key(peer))
+    return "" if stored is None else stored.decode()
+
+
+def remember_store(transaction: WriteTransaction, meta: Table, peer: str, store_id: str) -> None:
+    transaction.put(meta, _store_key(peer), store_id.encode())
+
+
+def _store_key(peer: str) -> bytes:
+    return b"store/" + peer.encode()
+
+
 def _check_expected(
     folder: Path, birth: Birth, member_id: str | None, cluster_id: str | None
 ) -> None:
@@ -147,13 +176,21 @@ def _no_store(folder: Path) -> str:
     else:
         state = f"the folder {folder} is empty"
     return (
-        f"{state}: `diegod bbs init` makes the store of a new cluster; a member that lost its "
-        "store must not vote again under the same name"
+        f"{state}: `diegod bbs init` makes the store of a new cluster, `diegod bbs join ADDRESS` "
+        "one for an existing cluster; a member that lost its store joins with --replace"
     )
 
 
 def _to_json(birth: Birth) -> bytes:
-    return json.dumps(asdict(birth), sort_keys=True).encode()
+    """Without what is as in stores that were made before there was such a field."""
+    record = asdict(birth)
+    for name in _ADDED:
+        if not record[name]:
+            del record[name]
+    for member in (*record["voters"], *record.get("learners", ())):
+        if not member["store_id"]:
+            del member["store_id"]
+    return json.dumps(record, sort_keys=True).encode()
 
 
 def _from_json(payload: bytes) -> Birth:
@@ -164,8 +201,10 @@ def _from_json(payload: bytes) -> Birth:
             f"the store has format {record.get('store_format')}, this version reads format "
             f"{STORE_FORMAT}: run the version of diegod that wrote it"
         )
-    record["voters"] = tuple(Voter(**voter) for voter in record["voters"])
-    return Birth(**{field.name: record[field.name] for field in fields(Birth)})
+    for name in ("voters", "learners"):
+        record[name] = tuple(Voter(**member) for member in record.get(name, ()))
+    given = [field.name for field in fields(Birth) if field.name in record]
+    return Birth(**{name: record[name] for name in given})
 
 
 def flush_names(folders: Sequence[Path]) -> None:

@@ -10,9 +10,9 @@ import json
 import struct
 from dataclasses import dataclass
 
+from diegod.raftbbs.store.counters import Counters
 from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import Environment, Table, WriteTransaction
-from diegod.raftbbs.store.state import Counters
 
 PREVIOUS_FORMAT = 1
 _PREVIOUS_HEADER = bytes([PREVIOUS_FORMAT, 0])

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
+from diegod.raftbbs.store import members
+from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.v1.record_pb2 import (
@@ -26,41 +29,11 @@ from diegod.v1.record_pb2 import (
 )
 
 _COUNTERS_KEY = b"counters"
-_COUNTERS = struct.Struct(">QqQQQI32sQ")
 _HASHED = struct.Struct(">QqQI")
 
-HASH_BYTES = 32
 #: Members compare the hashes of their states where the index of the log is a multiple of this.
 COMPARED_EVERY = 1000
 _COMPARISONS_KEPT = 8
-
-
-@dataclass(slots=True)
-class Counters:
-    """Numbers of the whole state. Equal on all members that have applied the same entries."""
-
-    revision: int = 0
-    at_ns: int = 0  # replicated time: the greatest stamp applied
-    numbers: int = 0  # the last row number handed out
-    changes: int = 0  # how many are kept
-    compacted: int = 0  # changes up to this revision are no longer kept
-    cluster_format: int = 1  # what every member can read
-    state_hash: bytes = bytes(HASH_BYTES)
-    """A chain: of the hash before the last entry, and of everything that entry wrote to the state.
-    Not part of it: how many changes are kept, which each member may decide for itself."""
-    collected_tasks: int = 0  # ended, kept for their retention, and removed
-
-    def packed(self) -> bytes:
-        return _COUNTERS.pack(
-            self.revision,
-            self.at_ns,
-            self.numbers,
-            self.changes,
-            self.compacted,
-            self.cluster_format,
-            self.state_hash,
-            self.collected_tasks,
-        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +53,7 @@ class StateView:
 
     def counters(self) -> Counters:
         stored = self.transaction.get(self.tables.counters, _COUNTERS_KEY)
-        return Counters() if stored is None else Counters(*_COUNTERS.unpack(stored))
+        return Counters() if stored is None else Counters.unpacked(stored)
 
     def last_comparison(self) -> Comparison | None:
         """The last point at which this state can be compared with another member's."""
@@ -129,6 +102,9 @@ class StateView:
     def lock(self, name: str) -> Lock | None:
         return self.tables.locks.get(self.transaction, name)
 
+    def members(self) -> Members:
+        return members.read(self.tables, self.transaction)
+
     def changes_after(self, revision: int) -> Iterator[Change]:
         start = number_key(revision + 1)
         for _, stored in self.transaction.scan(self.tables.changes, start=start):
@@ -159,6 +135,11 @@ class StateWriter(StateView):
         """Write the changes of one command under the revision of its provenance."""
         self.now.revision = provenance.revision
         return [self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)]
+
+    def record_members(self, record: Members) -> None:
+        """Write a new record of members under its own revision."""
+        self.now.revision = record.revision
+        members.write(self.tables, self.transaction, record)
 
     def count_collected_task(self) -> None:
         self.now.collected_tasks += 1

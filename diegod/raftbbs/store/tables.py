@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.store.environment import (
     Environment,
     ReadTransaction,
@@ -115,6 +116,7 @@ class Tables:
     cells: KeyedRows[Cell]
     domains: KeyedRows[Domain]
     locks: KeyedRows[Lock]
+    members: KeyedRows[Members]  # at most one row (store/members.py)
     changes: Table  # revision, ordinal -> change
     counters: Table
     comparisons: Table  # index of the log -> hash of the state
@@ -134,6 +136,7 @@ class Tables:
             cells=KeyedRows(Cell, table("cell")),
             domains=KeyedRows(Domain, table("domain")),
             locks=KeyedRows(Lock, table("lock")),
+            members=KeyedRows(Members, table("members")),
             changes=environment.table("change"),
             counters=environment.table("counters"),
             comparisons=environment.table("comparison"),

@@ -143,12 +143,27 @@ def a_status(leader: str = "bbs-1") -> GetBbsStatusReply:
         epoch=1,
         replicated_time=ago(1),
         members=[
-            BbsMember(member_id="bbs-2", address="bbs-2:8889", raft_address="bbs-2:8892"),
-            BbsMember(member_id="bbs-1", address="bbs-1:8889", raft_address="bbs-1:8892"),
+            BbsMember(
+                member_id="bbs-2",
+                address="bbs-2:8889",
+                raft_address="bbs-2:8892",
+                learner=True,
+                match_index=93,
+                store_id="s2",
+            ),
+            BbsMember(
+                member_id="bbs-1",
+                address="bbs-1:8889",
+                raft_address="bbs-1:8892",
+                connected=True,
+                match_index=100,
+                store_id="s1",
+            ),
         ],
         store_bytes=5 * 1024**2,
         watches=7,
         clock_offset_s=0.25,
+        members_revision=12,
     )
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from diegod.v1.cell_pb2 import GetCellReply, ListCellsReply
+from diegod.v1.cluster_pb2 import RemoveMemberReply, TransferLeadershipReply
 from diegod.v1.event_pb2 import WatchReply
 from diegod.v1.lrp_pb2 import DesireLrpReply, ListInstancesReply, ListLrpsReply, ScaleLrpReply
 from diegod.v1.record_pb2 import Task
@@ -37,6 +38,9 @@ COMMANDS = {
     "events": ["events", "--from=40"],
     "bbs-status": ["bbs", "status"],
     "status": ["status"],
+    "bbs-members": ["bbs", "members"],
+    "bbs-remove": ["bbs", "remove", "bbs-2"],
+    "bbs-transfer": ["bbs", "transfer"],
 }
 
 
@@ -60,6 +64,8 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "CellService/Get": GetCellReply(cell=records.a_cell()),
         "ClusterService/GetBbsStatus": records.a_status(),
         "ClusterService/GetStatus": records.an_overview(),
+        "ClusterService/RemoveMember": RemoveMemberReply(members_revision=13),
+        "ClusterService/TransferLeadership": TransferLeadershipReply(leader_id="bbs-2"),
         "ClusterService/GetVersion": records.a_version(),
     }
     cluster.streams = {

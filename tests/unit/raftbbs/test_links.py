@@ -146,13 +146,42 @@ async def test_a_peer_that_is_refused_begins_anew(monkeypatch: pytest.MonkeyPatc
         assert pair.told2.events == ["m1 up", "m1 down", "m1 up"]
 
 
-async def test_only_a_member_that_dials_us_is_taken() -> None:
+async def test_nobody_dials_itself() -> None:
     m2 = links_of("m2", Told(), Wireless("m2"))
-    for stranger in ("m3", "m9", "m2"):
-        caller = Principal(CLUSTER, Role.BBS, stranger)
-        assert await refusal_of_stream(m2.exchange(stream_of([]), caller)) is (
-            Reason.PERMISSION_DENIED
-        )
+    caller = Principal(CLUSTER, Role.BBS, "m2")
+    assert await refusal_of_stream(m2.exchange(stream_of([]), caller)) is Reason.PERMISSION_DENIED
+
+
+async def test_who_is_not_dialled_dials_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """m1 does not know m2 yet, so it can't dial it."""
+    monkeypatch.setattr(wires, "_PATIENCE_S", 0.02)
+    pair = Pair()
+    dialer = Wireless("m2")
+    m2 = links_of("m2", pair.told2, dialer)
+    pair.m1.set_peers({})
+    dialer.others["m1:8892"] = pair.m1
+    running = asyncio.create_task(m2.run())
+    try:
+        await pair.until(lambda: pair.told1.events == ["m2 up"])
+        pair.m1.send("m2", frame(7))
+        await pair.until(lambda: pair.told2.events == ["m1 up", "m1 says 7"])
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_new_peer_is_dialled_and_a_former_one_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with connected(monkeypatch) as pair:
+        pair.m1.set_peers({"m4": "m4:8892"})
+        await pair.until(lambda: "m4:8892" in pair.dialer.dialled)
+        pair.m2.refuse("m1", "it is not a member of this cluster (any more)")
+        await pair.until(lambda: not pair.m1.up("m2"))
+        dialled = pair.dialer.dialled.count("m2:8892")
+        others = len(pair.dialer.dialled)
+        await pair.until(lambda: len(pair.dialer.dialled) > others + 3)
+        assert pair.dialer.dialled.count("m2:8892") == dialled
 
 
 async def test_a_second_connection_of_a_peer_ends_the_first(

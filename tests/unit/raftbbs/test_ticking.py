@@ -8,7 +8,8 @@ import pytest
 from diegod.internal.v1.command_pb2 import AcquireLock, Command, RegisterCell, UpsertDomain
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.leases import GRACE_S
-from diegod.raftbbs.store.state import Counters, StateView
+from diegod.raftbbs.store.counters import Counters
+from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.ticking import ENTRY_BYTES_MAX, Inbox, Renewal, Submission, TickResult
 from diegod.v1.record_pb2 import Cell
 from tests.unit.raftbbs.bbs import TTL_S, Parts, parts

@@ -5,12 +5,14 @@ LMDB environments in memory; `crash` keeps what was committed, `start` goes on f
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from diegod.internal.v1.command_pb2 import Member as MemberRow
+from diegod.internal.v1.command_pb2 import Members
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.raftbbs.raft.api import (
     Answer,
@@ -21,15 +23,18 @@ from diegod.raftbbs.raft.api import (
     Refusal,
     Replaced,
     StepResult,
+    TransferAnswer,
 )
 from diegod.raftbbs.raft.elections import _PreVote
 from diegod.raftbbs.raft.engine import Engine
-from diegod.raftbbs.store.environment import Table, WriteTransaction
+from diegod.raftbbs.store.environment import ReadTransaction, Table, WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
 from diegod.world.ids import SeededIds
 from tests.sim.raft_member import MAP_SIZE, disks
 
 NEVER = 1e9
+CHANGE = b"members:"
+"""Begins a payload that is a new record of members; its index becomes the record's revision."""
 
 
 class Member:
@@ -38,14 +43,28 @@ class Member:
     def __init__(self, lab: "Lab", who: str) -> None:
         self.environment, birth = load(lab.folder / who, durable=False, map_size=MAP_SIZE)
         self.state: Table = self.environment.table("state")
+        self.record: Table = self.environment.table("members")
         self.inbox: list[tuple[str, RaftFrame]] = []
         self.engine = lab.engine_class(
-            self.environment, birth, self.apply, SeededIds(who), lab.now, **lab.options
+            self.environment,
+            birth,
+            self.apply,
+            SeededIds(who),
+            lab.now,
+            members_of=self.members_of,
+            **lab.options,
         )
 
     def apply(self, transaction: WriteTransaction, index: int, payload: bytes) -> object:
         transaction.put(self.state, index.to_bytes(8, "big"), payload)
+        if payload.startswith(CHANGE):
+            members = Members.FromString(payload.removeprefix(CHANGE))
+            members.revision = index
+            transaction.put(self.record, CHANGE, members.SerializeToString())
         return payload
+
+    def members_of(self, transaction: ReadTransaction) -> Members:
+        return Members.FromString(transaction.get(self.record, CHANGE) or b"")
 
 
 class Lab:
@@ -58,8 +77,10 @@ class Lab:
         *,
         engine_class: type[Engine] = Engine,
         member_class: type[Member] = Member,
+        born: str = "",
         **options: Any,
     ) -> None:
+        """`born`: those that there are from the beginning, if not all."""
         self.folder, self.ids, self.options = folder, ids, options
         self.engine_class, self.member_class = engine_class, member_class
         self.now = 1000.0
@@ -73,13 +94,15 @@ class Lab:
         self.confirmations: dict[int, Confirmation] = {}
         self.refused: list[tuple[str, Refusal]] = []
         self.notices: list[str] = []
+        self.transfers: list[TransferAnswer] = []
         self.replaced: list[str] = []
         self._numbers = count(1)
-        voters = tuple(Voter(each, "", "") for each in ids)
-        for each in ids:
+        born = born or ids
+        voters = tuple(Voter(each, "", "") for each in born)
+        for each in born:
             birth = Birth("cluster", "lab", each, f"store-{each}", voters)
             create(folder / each, birth, durable=False)
-        self.start(*ids)
+        self.start(*born)
 
     def __getitem__(self, who: str) -> Engine:
         return self.members[who].engine
@@ -107,6 +130,45 @@ class Lab:
             member = self.members.pop(each)
             member.engine.close()
             member.environment.close()
+
+    def bear(self, who: str, by: str, store_id: str = "") -> None:
+        """Make the store of a member as its record on another one says, and start it."""
+        record = self[by].members
+        voters, learners = (
+            tuple(
+                Voter(each.member_id, "", "", each.store_id or f"store-{each.member_id}")
+                for each in record.members
+                if each.learner == learner
+            )
+            for learner in (False, True)
+        )
+        store_id = store_id or f"store-{who}"
+        birth = Birth(
+            "cluster", "lab", who, store_id, voters,
+            learners=learners, members_revision=record.revision,
+        )
+        create(self.folder / who, birth, durable=False)
+        self.start(who)
+
+    def lose_disk(self, who: str) -> None:
+        """End a member; its store is put aside as that of "WHO-old"."""
+        self.crash(who)
+        (self.folder / who).rename(self.folder / f"{who}-old")
+
+    def change(self, who: str, voters: str, learners: str = "", **stores: str) -> Answer | None:
+        """Propose a record of members; the answer, if there is one at once."""
+        members = [
+            MemberRow(member_id=each, learner=each in learners, store_id=stores.get(each, ""))
+            for each in sorted(voters + learners)
+        ]
+        payload = CHANGE + Members(members=members).SerializeToString()
+        number = next(self._numbers)
+        self.step(who, proposals=[Proposal(number, payload, changes_members=True)])
+        return self.answers.get(number)
+
+    def voters(self, who: str) -> str:
+        """Who votes in the eyes of a member."""
+        return "".join(each.member_id for each in self[who].members.members if not each.learner)
 
     def freeze(self) -> None:
         """Keep everybody from campaigning, except a member that is alone."""
@@ -173,17 +235,25 @@ class Lab:
 
     # Steps.
 
-    def step(self, who: str, *payloads: bytes, reads: int = 0, seconds: float = 0.0) -> StepResult:
+    def step(
+        self,
+        who: str,
+        *payloads: bytes,
+        reads: int = 0,
+        seconds: float = 0.0,
+        proposals: Sequence[Proposal] = (),
+    ) -> StepResult:
         """One step of a member; what it sends waits, what it answers is kept."""
         self.now += seconds
         member = self.members[who]
         inbox, member.inbox = member.inbox, []
-        proposals = [Proposal(next(self._numbers), payload) for payload in payloads]
+        proposed = [Proposal(next(self._numbers), payload) for payload in payloads]
         read_ids = [next(self._numbers) for _ in range(reads)]
-        result = member.engine.step(inbox, proposals, read_ids, self.now)
+        result = member.engine.step(inbox, [*proposed, *proposals], read_ids, self.now)
         for peer, frame in result.outbox:
             if (who, peer) in self.up:
                 self.queues[who, peer].append(frame)
+        self.transfers += result.transfers
         self.answers.update((answer.id, answer) for answer in result.answers)
         self.reads.update((read.id, read) for read in result.reads)
         self.confirmations.update((each.id, each) for each in result.confirmations)

@@ -169,8 +169,10 @@ def test_a_second_leader_of_a_term_is_refused() -> None:
 @pytest.mark.parametrize("peer", ["D", ""])
 def test_a_stranger_is_refused(peer: str) -> None:
     with lab() as table:
-        table.members["A"].inbox.append((peer, RaftFrame(hello=RaftHello(member_id=peer))))
-        assert table.step("A").refused[0].reason == "it is not a voter"
+        hello = RaftHello(cluster_id="cluster", member_id=peer, store_id="new", store_format=2)
+        table.members["A"].inbox.append((peer, RaftFrame(hello=hello)))
+        reason = "it is not a member of this cluster (any more)"
+        assert table.step("A").refused[0].reason == reason
 
 
 def test_a_frame_before_the_hello_is_refused() -> None:
