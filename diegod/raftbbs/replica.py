@@ -14,11 +14,12 @@ from google.protobuf.message import DecodeError
 from diegod.internal.v1.command_pb2 import Batch, Command, Outcome
 from diegod.models.errors import Reason
 from diegod.raftbbs import core
-from diegod.raftbbs.core.decision import Changed, Decision, Refused, Row
+from diegod.raftbbs.core.agreement import Comparison
+from diegod.raftbbs.core.decision import Changed, Decision, FormatRaised, Refused, Row
 from diegod.raftbbs.core.view import Context
 from diegod.raftbbs.store.envelope import EnvelopeError
-from diegod.raftbbs.store.environment import StoreFailed, WriteTransaction
-from diegod.raftbbs.store.state import StateWriter
+from diegod.raftbbs.store.environment import ReadTransaction, StoreFailed, WriteTransaction
+from diegod.raftbbs.store.state import COMPARED_FROM_FORMAT, StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Provenance, Task
 
@@ -57,6 +58,21 @@ class Replica:
         state.close(index)
         return AppliedEntry(outcomes, changes, state.now.revision, state.now.at_ns)
 
+    # What the log must know of the state.
+
+    def cluster_format(self, transaction: ReadTransaction) -> int:
+        return StateView(self._tables, transaction).cluster_format()
+
+    def last_comparison(self, transaction: ReadTransaction) -> Comparison | None:
+        """None before the cluster has a format in which all members come to the same hash."""
+        state = StateView(self._tables, transaction)
+        if state.cluster_format() < COMPARED_FROM_FORMAT:
+            return None
+        return state.last_comparison()
+
+    def comparison(self, transaction: ReadTransaction, index: int) -> Comparison | None:
+        return StateView(self._tables, transaction).comparison(index)
+
     def _apply(self, state: StateWriter, command: Command, changes: list[Change]) -> Outcome:
         context = Context(
             revision=state.now.revision + 1,
@@ -73,6 +89,8 @@ class Replica:
                 request_id=command.request_id,
             )
             changes.extend(state.record(decision.changes, provenance))
+        elif isinstance(decision, FormatRaised):
+            state.raise_format(decision.cluster_format)
         return _outcome(decision, context)
 
 
@@ -88,6 +106,8 @@ def _decided(state: StateWriter, command: Command, context: Context) -> Decision
 def _outcome(decision: Decision, context: Context) -> Outcome:
     if isinstance(decision, Refused):
         return Outcome(reason=decision.reason.value, message=decision.message)
+    if isinstance(decision, FormatRaised):
+        return Outcome()
     outcome = Outcome(unchanged=not isinstance(decision, Changed))
     _set_row(outcome, decision.row)
     outcome.revision = decision.row.provenance.revision

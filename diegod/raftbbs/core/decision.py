@@ -41,7 +41,14 @@ class Changed:
         return self.changes[-1].row
 
 
-Decision: TypeAlias = Refused | Unchanged | Changed
+@dataclass(frozen=True)
+class FormatRaised:
+    """From this point of the log on, the cluster has this format. No row changes."""
+
+    cluster_format: int
+
+
+Decision: TypeAlias = Refused | Unchanged | Changed | FormatRaised
 
 
 def created(row: Row, definition: bytes | None = None) -> Changed:

@@ -32,6 +32,9 @@ class View(Protocol):
 
     def lock(self, name: str) -> Lock | None: ...
 
+    def cluster_format(self) -> int:
+        """What every member could read when it was last raised."""
+
 
 @dataclass(frozen=True)
 class Context:

@@ -43,6 +43,7 @@ class ClusterService:
     ) -> api.GetBbsStatusReply:
         member = self._access.member
         counters = member.counters()
+        compared = member.last_comparison()
         leadership = member.leadership
         return api.GetBbsStatusReply(
             member_id=member.birth.member_id,
@@ -61,6 +62,10 @@ class ClusterService:
             store_bytes=member.environment.used_bytes(),
             watches=len(member.feed),
             clock_offset_s=member.clock_offset_s,
+            cluster_format=counters.cluster_format,
+            alarms=leadership.alarms,
+            hash_index=compared.index if compared is not None else 0,
+            hash=compared.state_hash if compared is not None else b"",
         )
 
     def _members(self) -> list[api.BbsMember]:

@@ -23,6 +23,7 @@ from diegod.raftbbs.raft.api import (
     StepResult,
     Timing,
 )
+from diegod.raftbbs.raft.comparing import Comparing, ReplicatedState, Uncompared
 from diegod.raftbbs.raft.confirmations import Confirmations, View
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.fetching import Fetching
@@ -55,6 +56,7 @@ class Engine:
         timing: Timing | None = None,
         limits: Limits | None = None,
         background: Background = inline,
+        state: ReplicatedState | None = None,
     ) -> None:
         require_proven()
         self._timing, self._limits = timing or Timing(), limits or Limits()
@@ -75,6 +77,13 @@ class Engine:
         copying = environment, self._journal, background, self._timing, self._limits
         self._serving = Serving(*copying)
         self._fetching = Fetching(*copying, self._outbox.send)
+        self._comparing = Comparing(
+            self._member_id,
+            lambda: (self._member_id, *self._peers),
+            state or Uncompared(),
+            self._transaction,
+            self._outbox.send,
+        )
         self._join(environment, birth, now)
 
     def _join(self, environment: Environment, birth: Birth, now: float) -> None:
@@ -89,12 +98,15 @@ class Engine:
         self._gate = Gate(
             self._peers,
             self._journal,
-            Greeting(birth, environment, self._transaction),
+            Greeting(
+                birth, environment, self._transaction, lambda: self._comparing.cluster_format
+            ),
             self._confirmations,
             self._outbox,
             self._limits,
             self._serving,
             self._fetching,
+            self._comparing,
         )
         with moment(now, self._ids.uniform):
             self._library = self._gate.library = Library(
@@ -132,6 +144,8 @@ class Engine:
             self._replace()
             with moment(now, self._ids.uniform):
                 self._decide(inbox, proposals, reads)
+            if self._applied:
+                self._comparing.look(leads=self._library.leads, term=self._library.term)
             self._journal.set_applied_index(self._library.applied_index)
             self._cut_log()
             self._journal.save()
@@ -185,6 +199,9 @@ class Engine:
             noop_applied=view.leads and view.applied_index >= view.noop_index,
             round=self._gate.round,
             confirmed_round=min(self._confirmations.confirmed_round(view), self._gate.round),
+            cluster_format=self._comparing.cluster_format,
+            readable_format=self._gate.readable_format(),
+            alarms=self._comparing.alarms(leads=view.leads),
         )
 
     # A step.

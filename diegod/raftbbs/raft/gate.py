@@ -9,10 +9,17 @@ engine releases them after the commit.
 from collections.abc import Callable
 from typing import Any
 
-from diegod.internal.v1.raft_pb2 import AppendEntries, AppendReply, RaftFrame, SnapshotOffer
+from diegod.internal.v1.raft_pb2 import (
+    AppendEntries,
+    AppendReply,
+    Quarantine,
+    RaftFrame,
+    SnapshotOffer,
+)
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Fatal, Limits, Refusal
 from diegod.raftbbs.raft.append import Retry, Take, reconcile
+from diegod.raftbbs.raft.comparing import Comparing
 from diegod.raftbbs.raft.confirmations import Confirmations, View
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.fetching import Fetching
@@ -22,6 +29,7 @@ from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import DUE, Library, Message
 from diegod.raftbbs.raft.journal import FIRST_INDEX, Journal
 from diegod.raftbbs.raft.serving import Serving
+from diegod.raftbbs.store.identity import STORE_FORMAT
 
 
 class Outbox:
@@ -62,6 +70,7 @@ class Gate:
         limits: Limits,
         serving: Serving,
         fetching: Fetching,
+        comparing: Comparing,
     ) -> None:
         self._journal = journal
         self._greeting = greeting
@@ -69,6 +78,7 @@ class Gate:
         self._outbox = outbox
         self._serving = serving
         self._fetching = fetching
+        self._comparing = comparing
         self._behind: set[str] = set()  # peers that lack entries from before our log begins
         self._flows = {peer: Flow(limits.in_flight_bytes) for peer in peers}
         self._rewound: dict[str, int] = {}
@@ -105,6 +115,15 @@ class Gate:
         self._behind.discard(peer)
         self._fetching.lost(peer)
         self._confirmations.lost(peer)
+        self._comparing.forget(peer)
+
+    def readable_format(self) -> int:
+        """The latest format that every member can read; 0 unless all are connected and known."""
+        known = [
+            self._greeting.reads(peer) if peer in self._outbox.connected else 0
+            for peer in self._flows
+        ]
+        return min(known, default=STORE_FORMAT)
 
     # Inward.
 
@@ -143,6 +162,8 @@ class Gate:
                 self._outbox.send(peer, piece)
         elif kind == "snapshot_chunk":
             self._fetching.on_chunk(peer, frame.snapshot_chunk, now)
+        elif kind == "quarantine":
+            self._on_quarantine(peer, frame.quarantine)
         else:
             handle: Callable[[str, Any, float], None] = getattr(self.elections, f"on_{kind}")
             handle(peer, getattr(frame, kind), now)
@@ -167,6 +188,10 @@ class Gate:
         if offer.term == self.library.term and peer == self.library.leader_id:
             self._fetching.on_offer(peer, offer, now)
 
+    def _on_quarantine(self, peer: str, told: Quarantine) -> None:
+        if told.term == self.library.term and peer == self.library.leader_id:
+            self._comparing.on_quarantine(told)
+
     def _on_append_reply(self, peer: str, reply: AppendReply, now: float) -> None:
         """Count a reply only in the term that it belongs to (F2)."""
         library, end = self.library, self._journal.last_index + 1
@@ -176,7 +201,10 @@ class Gate:
             raise Fatal(f"{peer} acknowledges entries up to {reply.next_index - 1} of {end - 1}")
         if not FIRST_INDEX < reply.next_index <= end or reply.round > self.round:
             raise FrameRefused(f"a reply for {reply.next_index} in round {reply.round}")
+        if reply.hash_index >= end:
+            raise FrameRefused(f"a state at entry {reply.hash_index} of {end - 1}")
         self._confirmations.echoed(peer, reply.round)
+        self._comparing.on_reply(peer, reply, library.term)
         if reply.reset and reply.next_index <= self._journal.first_index:
             self._leave_behind(peer, reply, now)
         elif reply.reset:
@@ -227,7 +255,7 @@ class Gate:
         if kind == "append_entries":
             return self._append_out(peer, message)
         if kind == "next_node_idx":
-            self._outbox.send(peer, self._reply_out(message))
+            self._outbox.send(peer, self._comparing.complete(self._reply_out(message)))
         elif kind == "request_vote":
             self._outbox.send(peer, frames.vote_request(message))
         elif kind == "response_vote":
@@ -266,6 +294,7 @@ class Gate:
         self._led_term = term
         self._behind.clear()
         self._confirmations.begin_leadership()
+        self._comparing.begin_leadership()
         for flow in self._flows.values():
             flow.clear()
 

@@ -6,23 +6,32 @@ help could be lost. So the first store id that a voter says is remembered, and a
 refused, with everything it sends.
 """
 
+from collections.abc import Callable
+
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
+from diegod.raftbbs.raft import formats
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.identity import META_TABLE, Birth
+from diegod.raftbbs.store.identity import META_TABLE, STORE_FORMAT, Birth
 
 
 class Greeting:
     """Which peers have said who they are, and are who they were."""
 
     def __init__(
-        self, birth: Birth, environment: Environment, transaction: StepTransaction
+        self,
+        birth: Birth,
+        environment: Environment,
+        transaction: StepTransaction,
+        cluster_format: Callable[[], int],
     ) -> None:
         self._birth = birth
+        self._cluster_format = cluster_format
         self._meta = environment.table(META_TABLE)
         self._transaction = transaction
         self._greeted: set[str] = set()
+        self._reads: dict[str, int] = {}  # the latest format that a greeted peer can read
 
     def hello(self) -> RaftFrame:
         """The first frame that a peer gets from us on each connection."""
@@ -32,13 +41,18 @@ class Greeting:
                 cluster_id=birth.cluster_id,
                 member_id=birth.member_id,
                 store_id=birth.store_id,
-                store_format=birth.store_format,
+                store_format=self._cluster_format(),
+                format_max=STORE_FORMAT,
             )
         )
 
     def knows(self, peer: str) -> bool:
         """Whether a peer has said, and rightly, whose store it has."""
         return peer in self._greeted
+
+    def reads(self, peer: str) -> int:
+        """The latest format that a peer can read; 0 while it is not known."""
+        return self._reads[peer] if self.knows(peer) else 0
 
     def require(self, peer: str) -> None:
         """Refuse a frame of a peer that this member does not know."""
@@ -56,6 +70,7 @@ class Greeting:
         if store_id is None:
             self._transaction.writer.put(self._meta, key, hello.store_id.encode())
         self._greeted.add(peer)
+        self._reads[peer] = formats.reads(hello)
 
     def _complaint(self, peer: str, hello: RaftHello, known: str | None) -> str:
         """Why this is not the peer we know; "" when it is."""
@@ -63,8 +78,8 @@ class Greeting:
             return f"its store belongs to the cluster {hello.cluster_id!r}"
         if hello.member_id != peer:
             return f"its store belongs to the member {hello.member_id!r}"
-        if hello.store_format != self._birth.store_format:
-            return f"its store has format {hello.store_format}, ours {self._birth.store_format}"
+        if complaint := formats.complaint(hello, self._cluster_format()):
+            return complaint
         if not hello.store_id or hello.store_id == self._birth.store_id:
             return "its store has no id of its own: it is a copy"
         if known is not None and hello.store_id != known:

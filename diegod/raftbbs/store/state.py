@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
+from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.v1.record_pb2 import (
@@ -28,8 +30,11 @@ from diegod.v1.record_pb2 import (
 _COUNTERS_KEY = b"counters"
 _COUNTERS = struct.Struct(">QqQQQI32s")
 _HASHED = struct.Struct(">QqQI")
+_FORMAT_HASHED = b"diegod cluster format %d"
 
 HASH_BYTES = 32
+#: The first format of the cluster in which all members come to the same hash of their states.
+COMPARED_FROM_FORMAT = 2
 #: Members compare the hashes of their states where the index of the log is a multiple of this.
 COMPARED_EVERY = 1000
 _COMPARISONS_KEPT = 8
@@ -61,12 +66,8 @@ class Counters:
         )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What a member's state hashed to when it had applied the entry with this index."""
-
-    index: int
-    state_hash: bytes
+class FormatUnknown(Exception):  # noqa: N818 - it names an event: this member can't go on
+    """The cluster has a format that this version does not know."""
 
 
 class StateView:
@@ -79,6 +80,9 @@ class StateView:
     def counters(self) -> Counters:
         stored = self.transaction.get(self.tables.counters, _COUNTERS_KEY)
         return Counters() if stored is None else Counters(*_COUNTERS.unpack(stored))
+
+    def cluster_format(self) -> int:
+        return self.counters().cluster_format
 
     def last_comparison(self) -> Comparison | None:
         """The last point at which this state can be compared with another member's."""
@@ -152,6 +156,22 @@ class StateWriter(StateView):
 
     def advance_time(self, at_ns: int) -> None:
         self.now = replace(self.now, at_ns=max(self.now.at_ns, at_ns))
+
+    def cluster_format(self) -> int:
+        return self.now.cluster_format  # what an earlier command of this entry raised is in here
+
+    def raise_format(self, cluster_format: int) -> None:
+        """From here on, whatever members did before, those of this format have the same hash."""
+        if cluster_format > FORMAT:
+            raise FormatUnknown(
+                f"the cluster has format {cluster_format}, this version of diegod knows formats up "
+                f"to {FORMAT}: upgrade this member"
+            )
+        self.now = replace(self.now, cluster_format=cluster_format)
+        self._hash = hashlib.blake2b(_FORMAT_HASHED % cluster_format, digest_size=HASH_BYTES)
+        self.transaction.digest = self._hash
+        for key, _ in list(self.transaction.scan(self.tables.comparisons)):
+            self.transaction.delete(self.tables.comparisons, key)
 
     def record(self, changes: Sequence[RowChange], provenance: Provenance) -> list[Change]:
         """Write the changes of one command under the revision of its provenance."""

@@ -188,7 +188,7 @@ def test_a_lease_whose_end_was_proposed_is_not_renewed_any_more(bench: Bench) ->
     bench.lead()
     bench.registered()
     bench.pass_time(FULL_TIME_S - 0.2)
-    while not bench.parts.ticking._expiring:
+    while not bench.parts.ticking._own:
         bench.tick(after_s=0.1)
     assert bench.cell().state == Cell.PRESENT
     assert bench.renewed(1) is False
