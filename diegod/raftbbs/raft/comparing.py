@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from diegod.internal.v1.raft_pb2 import AppendReply, Quarantine, RaftFrame
-from diegod.raftbbs.core.agreement import Agreement, Judgement, Comparison
+from diegod.raftbbs.core.agreement import Agreement, Comparison, Judgement
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Quarantined
 from diegod.raftbbs.raft.step_transaction import StepTransaction

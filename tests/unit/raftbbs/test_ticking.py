@@ -236,3 +236,13 @@ def test_a_leader_begins_with_the_time_that_was_replicated(tmp_path: Path) -> No
         assert at_ns <= again.counters().at_ns < at_ns + NS
     finally:
         again.parts.environment.close()
+
+
+def test_a_new_leader_raises_the_format_once_all_can_read_it(bench: Bench) -> None:
+    bench.lead()
+    for _ in range(3):
+        bench.tick()
+    assert bench.counters().cluster_format == 2
+    last = bench.tick().leadership.log_last
+    bench.pass_time(30.0)
+    assert bench.tick().leadership.log_last == last
