@@ -24,6 +24,7 @@ _log = structlog.get_logger("raft.links")
 
 _QUEUE_BYTES_MAX = 64 * 1024 * 1024
 _REDIAL_S = 0.1
+_SAID_AGAIN_S = 60.0  # a peer that is refused for the same reason at each attempt
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Links:
         self._dialled = {peer: peers[peer] for peer in sorted(peers) if member_id < peer}
         self._awaited = sorted(peer for peer in peers if peer < member_id)
         self._wires: dict[str, _Wire] = {}  # of every peer that is connected now
+        self._refused: dict[str, tuple[str, float]] = {}  # why, and when that was said
 
     async def run(self) -> None:
         """Keep dialling those that are ours to dial, for ever."""
@@ -60,7 +62,11 @@ class Links:
 
     def refuse(self, peer: str, reason: str) -> None:
         """The log would not take a frame of this peer: its connection ends, and may begin anew."""
-        _log.error("link.refused", peer=peer, why=reason)
+        now = asyncio.get_running_loop().time()
+        said, at = self._refused.get(peer, ("", now))
+        if said != reason or now - at > _SAID_AGAIN_S:
+            self._refused[peer] = reason, now
+            _log.error("link.refused", peer=peer, why=reason)
         if peer in self._wires:
             self._ended(self._wires[peer])
 

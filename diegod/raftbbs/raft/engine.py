@@ -201,7 +201,7 @@ class Engine:
             confirmed_round=min(self._confirmations.confirmed_round(view), self._gate.round),
             cluster_format=self._comparing.cluster_format,
             readable_format=self._gate.readable_format(),
-            alarms=self._comparing.alarms(leads=view.leads),
+            alarms=self._comparing.alarms(leads=view.leads) + self._gate.alarms(),
         )
 
     # A step.

@@ -89,6 +89,7 @@ class Gate:
         """The number of the last round that was sent; frames of this step carry the next one."""
         self._round_used = False
         self.refused: list[Refusal] = []
+        self._strangers: dict[str, str] = {}  # peers whose hello was refused, and why
 
     # Connections.
 
@@ -125,6 +126,10 @@ class Gate:
         ]
         return min(known, default=STORE_FORMAT)
 
+    def alarms(self) -> tuple[str, ...]:
+        """Peers whose certificate is right and whose store or release is not."""
+        return tuple(f"{peer} is refused: {why}" for peer, why in sorted(self._strangers.items()))
+
     # Inward.
 
     def receive(self, peer: str, frame: RaftFrame, now: float) -> None:
@@ -143,7 +148,12 @@ class Gate:
 
     def _on_hello(self, peer: str, frame: RaftFrame) -> None:
         self.library.disconnect(peer)
-        self._greeting.receive(peer, frame.hello)
+        try:
+            self._greeting.receive(peer, frame.hello)
+        except FrameRefused as refusal:
+            self._strangers[peer] = str(refusal)
+            raise
+        self._strangers.pop(peer, None)
         self._open(peer)
 
     def _dispatch(self, kind: str, peer: str, frame: RaftFrame, now: float) -> None:
