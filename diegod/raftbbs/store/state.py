@@ -269,7 +269,7 @@ class StateWriter(StateView):
             actual.update(transaction, number, row)
             return
         number = actual.insert(transaction, self._next_number(), row.instance_guid, row)
-        transaction.put(self.tables.instances_of_process, _process_key(row, number), b"\0")
+        transaction.put(self.tables.instances_of_process, process_key(row, number), b"\0")
 
     def _remove(self, row: Row) -> None:
         transaction = self.transaction
@@ -286,7 +286,7 @@ class StateWriter(StateView):
             case ActualLrp():
                 number = self.tables.actual_lrps.delete(transaction, row.instance_guid)
                 if number is not None:
-                    key = _process_key(row, number)
+                    key = process_key(row, number)
                     transaction.delete(self.tables.instances_of_process, key)
             case Cell():
                 self.tables.cells.delete(transaction, row.cell_id)
@@ -321,7 +321,7 @@ def _index_prefix(process_guid: str, index: int) -> bytes:
     return _process_prefix(process_guid) + index.to_bytes(4, "big")
 
 
-def _process_key(row: ActualLrp, number: bytes) -> bytes:
+def process_key(row: ActualLrp, number: bytes) -> bytes:
     return _index_prefix(row.process_guid, row.index) + number
 
 
