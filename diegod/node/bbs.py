@@ -31,12 +31,14 @@ from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import SILENCE_S, Member
-from diegod.raftbbs.raft.api import Replaced
+from diegod.raftbbs.raft.api import Quarantined, Replaced
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity as birth_record
+from diegod.raftbbs.store import quarantine
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth, StoreRefused
+from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.tables import Tables
 from diegod.raftbbs.ticking import Ticking
 from diegod.rpc.dialer import Dialer
@@ -70,6 +72,7 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
 
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     try:
+        quarantine.refuse_marked(path)
         environment, birth = birth_record.load(path, member_id=settings.node.id)
     except (StoreRefused, StoreFailed) as error:
         raise StartError(str(error), NOT_CURABLE) from None
@@ -103,10 +106,11 @@ async def _serve(
         clock.monotonic(),
         members_of=replica.members_of,
         background=copying.submit,
+        state=replica,
     )
     leases = LeaseTable(settings.bbs.lease_ttl_s)
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
-    driver = ThreadDriver(ticking, clock, _end_process)
+    driver = ThreadDriver(ticking, clock, lambda error: _end_process(error, environment, clock))
     limits = LoadLimits(free_disk_bytes=settings.bbs.min_free_disk_mb << 20)
     member = Member(birth, environment, tables, log.leadership(), driver.wake, limits)
     dialer = who.dialer()
@@ -210,8 +214,11 @@ async def _listen(server: Server, host: str, port: int) -> None:
         raise unusable(host, port) from None
 
 
-def _end_process(error: BaseException) -> None:
+def _end_process(error: BaseException, environment: Environment, clock: Clock) -> None:
     """From the tick's thread: nothing of the failed tick was released, and nothing is retried."""
+    if isinstance(error, Quarantined):
+        _quarantine(error, environment.path, clock.wall())
+        os._exit(NOT_CURABLE)
     if isinstance(error, Replaced):
         _log.warning("bbs.replaced", what=str(error))
         print(f"diegod: {error}; this member starts again from it.", file=sys.stderr)
@@ -219,3 +226,14 @@ def _end_process(error: BaseException) -> None:
     print(f"diegod: the store or the log failed, this member ends ({error}).", file=sys.stderr)
     _log.error("bbs.failed", why=repr(error))
     os._exit(FATAL)
+
+
+def _quarantine(error: Quarantined, store: Path, wall_s: float) -> None:
+    """Say so, and mark the store: without the mark, it would be found again by the others."""
+    what_to_do = f"its store {store} is not served again; replace this member"
+    try:
+        quarantine.put(store, Mark.of(error.index, error.own, error.agreed, wall_s))
+    except OSError as failure:
+        what_to_do = f"its store {store} can't be marked ({failure.strerror}): don't start it again"
+    _log.error("bbs.quarantined", index=error.index, store=str(store))
+    print(f"diegod: {error}; {what_to_do}.", file=sys.stderr)

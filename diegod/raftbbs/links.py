@@ -28,6 +28,7 @@ _QUEUE_BYTES_MAX = 64 * 1024 * 1024
 _REDIAL_S = 0.1
 _PATIENCE_S = 2.0
 _PATIENCE = 10  # looks within that time
+_SAID_AGAIN_S = 60.0  # a peer that is refused for the same reason at each attempt
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Links:
         self._addresses = dict(peers)
         self._changed = asyncio.Event()
         self._wires: dict[str, _Wire] = {}  # of every peer that is connected now
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, float]] = {}  # why, and when that was said
 
     def set_peers(self, peers: Mapping[str, str]) -> None:
         """Dial these from now on. A connection with another one ends when its next frame comes."""
@@ -81,9 +82,11 @@ class Links:
 
     def refuse(self, peer: str, reason: str) -> None:
         """The log would not take a frame of this peer: its connection ends, and may begin anew."""
-        if self._refused.get(peer) != reason:  # it will try again and again
+        now = asyncio.get_running_loop().time()
+        said, at = self._refused.get(peer, ("", now))
+        if said != reason or now - at > _SAID_AGAIN_S:
+            self._refused[peer] = reason, now
             _log.error("link.refused", peer=peer, why=reason)
-        self._refused[peer] = reason
         if peer in self._wires:
             self._ended(self._wires[peer])
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from diegod.internal.v1.command_pb2 import Command, Members, Outcome
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
+from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.leases import Key
 from diegod.raftbbs.core.load_limits import Load, LoadLimits, refusal, short_of_disk
 from diegod.raftbbs.core.membership import find
@@ -120,6 +121,10 @@ class Member:
     def counters(self) -> Counters:
         with self.environment.begin_read() as transaction:
             return StateView(self.tables, transaction).counters()
+
+    def last_comparison(self) -> Comparison | None:
+        with self.environment.begin_read() as transaction:
+            return StateView(self.tables, transaction).last_comparison()
 
     async def submit(self, commands: Sequence[Command]) -> Sequence[Outcome]:
         """One outcome each. Raises NOT_LEADER, UNAVAILABLE or RESOURCE_EXHAUSTED: nothing was

@@ -15,12 +15,20 @@ from google.protobuf.message import DecodeError
 from diegod.internal.v1.command_pb2 import Batch, Command, Members, Outcome
 from diegod.models.errors import Reason
 from diegod.raftbbs import core
-from diegod.raftbbs.core.decision import Changed, Decision, NewMembers, Refused, Row
+from diegod.raftbbs.core.agreement import Comparison
+from diegod.raftbbs.core.decision import (
+    Changed,
+    Decision,
+    FormatRaised,
+    NewMembers,
+    Refused,
+    Row,
+)
 from diegod.raftbbs.core.view import Context
 from diegod.raftbbs.store import members
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import ReadTransaction, StoreFailed, WriteTransaction
-from diegod.raftbbs.store.state import StateWriter
+from diegod.raftbbs.store.state import COMPARED_FROM_FORMAT, StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Provenance, Task
 
@@ -85,6 +93,21 @@ class Replica:
         state.close(index)
         return AppliedEntry(Outcomes(decisions), changes, state.now.revision, state.now.at_ns)
 
+    # What the log must know of the state.
+
+    def cluster_format(self, transaction: ReadTransaction) -> int:
+        return StateView(self._tables, transaction).cluster_format()
+
+    def last_comparison(self, transaction: ReadTransaction) -> Comparison | None:
+        """None before the cluster has a format in which all members come to the same hash."""
+        state = StateView(self._tables, transaction)
+        if state.cluster_format() < COMPARED_FROM_FORMAT:
+            return None
+        return state.last_comparison()
+
+    def comparison(self, transaction: ReadTransaction, index: int) -> Comparison | None:
+        return StateView(self._tables, transaction).comparison(index)
+
     def _apply(self, state: StateWriter, command: Command, changes: list[Change]) -> Decision:
         context = Context(
             revision=state.now.revision + 1,
@@ -105,6 +128,8 @@ class Replica:
                 state.count_collected_task()
         elif isinstance(decision, NewMembers):
             state.record_members(decision.members)
+        elif isinstance(decision, FormatRaised):
+            state.raise_format(decision.cluster_format)
         return decision
 
 
@@ -122,6 +147,8 @@ def _outcome(decision: Decision) -> Outcome:
         return Outcome(reason=decision.reason.value, message=decision.message)
     if isinstance(decision, NewMembers):
         return Outcome(revision=decision.members.revision)
+    if isinstance(decision, FormatRaised):
+        return Outcome()
     outcome = Outcome(unchanged=not isinstance(decision, Changed))
     _set_row(outcome, decision.row)
     outcome.revision = decision.row.provenance.revision

@@ -8,7 +8,15 @@ the simulation calls it as production does. It is owned by one thread.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from diegod.internal.v1.command_pb2 import Batch, Command, ExpireCell, ExpireLock, Members, Outcome
+from diegod.internal.v1.command_pb2 import (
+    Batch,
+    Command,
+    ExpireCell,
+    ExpireLock,
+    Members,
+    Outcome,
+    RaiseFormat,
+)
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.leases import Key, LeaseTable
@@ -30,6 +38,8 @@ from diegod.raftbbs.store.tables import Tables
 
 #: How much one log entry carries at most; what waits beyond that goes into the next tick's.
 ENTRY_BYTES_MAX = 512 * 1024
+#: A command of the leader's own may be lost with the log being full: it comes again after this.
+_RAISE_AGAIN_S = 10.0
 #: One submission must fit into one entry.
 SUBMISSION_BYTES_MAX = 256 * 1024
 _NOBODY = 0  # as the number of a submission: nobody waits for what comes of it
@@ -112,18 +122,19 @@ class Ticking:
         self._leases = leases
         self._time = ReplicatedTime(0, 0.0)
         self._waiting: list[Submission] = []
-        self._expiring: list[Command] = []
+        self._own: list[Command] = []
         self._proposed: dict[int, list[Submission]] = {}
         self._renewing: dict[int, list[Renewal]] = {}
         self._number = 0
         self._links_seen = 0
+        self._raises_not_before = float("-inf")
         self._leads_term = (
             0  # the term in which this member's leases are armed; 0: it does not lead
         )
 
     def next_deadline(self) -> float:
         """When the next tick is due if nothing comes in."""
-        if (self._waiting or self._expiring) and not _must_wait(self._log.leadership()):
+        if (self._waiting or self._own) and not _must_wait(self._log.leadership()):
             return float("-inf")
         deadline = self._log.next_deadline()
         return min(deadline, self._leases.next_deadline()) if self._leads_term else deadline
@@ -160,7 +171,7 @@ class Ticking:
         if _must_wait(leadership):
             return []
         changes = [*self._promotions(leadership)]
-        commands, self._expiring = self._expiring, []
+        commands, self._own = self._own, []
         submissions: list[Submission] = []
         size = 0
         while self._waiting and not _changes_members(self._waiting[0]):
@@ -248,7 +259,18 @@ class Ticking:
         if self._leads_term != leadership.term:
             self._leads_term = leadership.term
             self._rearm(now)
-        self._expiring.extend(self._expiries(now))
+        self._own.extend(self._expiries(now))
+        self._raise_format(leadership, now)
+
+    def _raise_format(self, leadership: Leadership, now: float) -> None:
+        """When every member can read the next format of the cluster, it gets it."""
+        following = leadership.cluster_format + 1
+        if leadership.readable_format < following or now < self._raises_not_before:
+            return
+        self._raises_not_before = now + _RAISE_AGAIN_S
+        command = Command(by=self._principal, cause="every member can read it")
+        command.raise_format.CopyFrom(RaiseFormat(cluster_format=following))
+        self._own.append(command)
 
     def _rearm(self, now: float) -> None:
         with self._environment.begin_read() as transaction:

@@ -162,6 +162,8 @@ class Processes:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.releases: dict[str, Path] = {}
+        """Nodes that run another release of diegod than this one: where it is unpacked."""
 
     def start(self, *ids: str) -> None:
         """Start nodes side by side; returns when all are ready."""
@@ -179,13 +181,18 @@ class Processes:
             self._running[node.id] = subprocess.Popen(
                 [str(PROGRAM), f"--role={node.role}", "--config", str(node.config)],
                 cwd=node.folder,
-                env=self.site.terminal.environ | {"NOTIFY_SOCKET": str(path)},
+                env=self._environ(node) | {"NOTIFY_SOCKET": str(path)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         return ready
+
+    def _environ(self, node: Node) -> dict[str, str]:
+        own = self.site.terminal.environ
+        release = self.releases.get(node.id)
+        return own if release is None else own | {"PYTHONPATH": str(release)}
 
     def _await_ready(self, id_: str, ready: socket.socket) -> None:
         ready.settimeout(0.1)

@@ -18,7 +18,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from diegod.raftbbs.raft.api import Fatal, Limits, Proposal, Replaced, StepResult, Timing
+from diegod.raftbbs.raft.api import (
+    Fatal,
+    Limits,
+    Proposal,
+    Quarantined,
+    Replaced,
+    StepResult,
+    Timing,
+)
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.raft.snapshot import Background, inline
 from diegod.raftbbs.store.environment import WriteTransaction
@@ -64,6 +72,8 @@ class World:
         self.resumed = 0
         """How often it went on with a transfer that was interrupted."""
         self.cut_logs: set[str] = set()
+        self.quarantined: dict[str, Quarantined] = {}
+        """Members that left because their state was wrong; they stay away."""
         self.revived: tuple[str, ...] = tuple("ABCDEFG"[:members])
         self._engine_class = engine_class
         self._timing, self._limits = timing or Timing(), limits or Limits()
@@ -118,7 +128,7 @@ class World:
     def boot(self, who: str) -> None:
         """Start a member from its disk, if it may live and does not."""
         member = self.members[who]
-        if member.engine is not None or who not in self.revived:
+        if member.engine is not None or who not in self.revived or who in self.quarantined:
             return
         environment, birth = load(member.folder, durable=False, map_size=MAP_SIZE)
         environment.before_commit = self._before_commit
@@ -255,6 +265,10 @@ class World:
             self.snapshots += 1
             self.die(member, 0.1)
             return
+        except Quarantined as error:
+            self.quarantined[member.id] = error
+            self.crash(member.id)
+            return
         except Fatal as error:
             self.promises.violate(f"{self.now:.3f} s: {member.id} stopped: {error}")
             self.die(member)
@@ -325,8 +339,9 @@ class World:
         mischief = Mischief(self, self.faults)
         self.run_for(seconds)
         mischief.stop()
-        ids = sorted(self.members)
-        self.check_progress_of(tuple(sorted(self.random.sample(ids, len(ids) // 2 + 1))))
+        ids = sorted(self.members.keys() - self.quarantined.keys())
+        majority = len(self.members) // 2 + 1
+        self.check_progress_of(tuple(sorted(self.random.sample(ids, majority))))
         self.check_agreement()
         self.close()
         return self
@@ -396,7 +411,7 @@ class World:
     def _agree(self) -> bool:
         views = [member.leadership() for member in self.living()]
         return (
-            len(views) == len(self.members)
+            len(views) == len(self.members) - len(self.quarantined)
             and len({view.log_last for view in views}) == 1
             and all(view.applied_index == view.log_last for view in views)
             and any(view.noop_applied for view in views)

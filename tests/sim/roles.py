@@ -186,6 +186,7 @@ class SimMember(SimRole):
             clock.monotonic(),
             timing=self.timing,
             limits=SMALL,
+            state=replica,
         )
         leases = LeaseTable(LEASE_TTL_S)
         ticking = ObservedTicking(birth.member_id, log, environment, tables, leases)

@@ -10,7 +10,7 @@ from typing import Any
 
 from diegod.internal.v1.command_pb2 import Command
 from diegod.models.errors import Reason
-from diegod.raftbbs.core import desired, instances, members, membership, tasks
+from diegod.raftbbs.core import desired, formats, instances, members, membership, tasks
 from diegod.raftbbs.core.decision import Decision, Refused, Unchanged
 from diegod.raftbbs.core.guards import lock_held, speaking_cell
 from diegod.raftbbs.core.keys import illegal_keys
@@ -57,6 +57,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "release_lock": (BRAIN, members.release_lock),
     "upsert_domain": (USER, members.upsert_domain),
     "change_members": (BBS, membership.change_members),
+    "raise_format": (BBS, formats.raise_format),
 }
 
 #: What a brain may say before it holds the lock.

@@ -43,7 +43,13 @@ class NewMembers(NamedTuple):
     members: Members
 
 
-Decision: TypeAlias = Refused | Unchanged | Changed | NewMembers
+class FormatRaised(NamedTuple):
+    """From this point of the log on, the cluster has this format. No row changes."""
+
+    cluster_format: int
+
+
+Decision: TypeAlias = Refused | Unchanged | Changed | NewMembers | FormatRaised
 
 
 def created(row: Row, definition: bytes | None = None) -> Changed:

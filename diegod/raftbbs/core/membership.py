@@ -16,11 +16,13 @@ from diegod.raftbbs.core.view import Context, View
 
 ADDRESS_BYTES_MAX = 512
 MEMBERS_MAX = 32
+#: The first format of the cluster that has a record of members.
+RECORDED_FROM_FORMAT = 2
 
 
 def can_change_members(view: View) -> bool:
     """Whether every member of the cluster can read a record of members."""
-    return True
+    return view.cluster_format() >= RECORDED_FROM_FORMAT
 
 
 def change_members(view: View, command: c.ChangeMembers, context: Context) -> Decision:

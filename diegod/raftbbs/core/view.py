@@ -34,6 +34,9 @@ class View(Protocol):
 
     def members(self) -> Members:
         """The record of members; with revision 0, and empty, as long as nothing was changed."""
+    def cluster_format(self) -> int:
+        """What every member could read when it was last raised."""
+
 
 
 class Context(NamedTuple):

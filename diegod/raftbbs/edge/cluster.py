@@ -65,7 +65,7 @@ class ClusterService:
             watches=len(member.feed),
             clock_offset_s=member.clock_offset_s,
             cluster_format=counters.cluster_format,
-            alarms=member.alarms,
+            alarms=[*member.alarms, *leadership.alarms],
             free_disk_bytes=member.free_disk_bytes,
             queued_writes=member.load.queued_writes,
             hash_index=comparison.index if comparison else 0,

@@ -10,8 +10,10 @@ one implementation, PySyncObj 0.3.17 made safe from outside:
 `append`            what a follower may take from an append: a pure function
 `elections`         pre-votes, votes that are counted once, stickiness
 `confirmations`     rounds of heartbeats, linearizable reads, proof of leadership
+`comparing`         who has another state than a majority has, and leaves
 `flow`              how much may be on its way to one peer
 `greeting`          whose store speaks: hello, and who is refused
+`formats`           which releases understand one another
 `serving`           the copy of the state that members far behind get
 `fetching`          a copy on its way to this member
 `snapshot`          what a copy is: made, checked, put in place of an older store

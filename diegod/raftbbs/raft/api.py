@@ -7,7 +7,7 @@ A step takes what has come in and gives back what may go out. Whoever calls `ste
 * the frames of a result go, in order, into the connections that there were when the step was made;
   a frame that can't go ends its connection (`disconnected`), none is left out;
 * after an exception the process ends. Nothing of that step was released, nothing is retried. After
-  `Replaced` it begins again at once.
+  `Replaced` it begins again at once, after `Quarantined` not before a person has seen to it.
 
 Does not belong here: how it is done, and names of the library that does it.
 """
@@ -38,6 +38,19 @@ class Fatal(Exception):  # noqa: N818 - it names an event: after it the process 
 
 class Replaced(Exception):  # noqa: N818 - it names an event: after it the process ends
     """This member's store was replaced by a later state: its process must begin again, at once."""
+
+
+class Quarantined(Exception):  # noqa: N818 - it names an event: after it the process ends
+    """This member's state is not what a majority of the members has: it must not go on with it."""
+
+    def __init__(self, index: int, own: bytes, agreed: bytes) -> None:
+        super().__init__(
+            f"this member's state differs from the majority's at entry {index} "
+            f"({own.hex()[:12] or 'unknown'}, not {agreed.hex()[:12]})"
+        )
+        self.index = index
+        self.own = own
+        self.agreed = agreed
 
 
 class Role(StrEnum):
@@ -163,6 +176,9 @@ class Leadership:
     matches: Mapping[str, int] = field(default_factory=dict)  # of a leader: what each peer has
     ready_learners: tuple[str, ...] = ()  # of a leader: who may be made a voter now
     transfers_to: str = ""  # of a leader: whom it is about to give the leadership to
+    cluster_format: int = 1  # what every member could read when that was last raised,
+    readable_format: int = 0  # and what all of them can read now; 0: not all are heard
+    alarms: tuple[str, ...] = ()  # what an operator should know: one sentence each
 
     @property
     def leads(self) -> bool:

@@ -25,6 +25,7 @@ from diegod.raftbbs.raft.api import (
     StepResult,
     Timing,
 )
+from diegod.raftbbs.raft.comparing import Comparing, ReplicatedState, Uncompared
 from diegod.raftbbs.raft.confirmations import Confirmations, View
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.fetching import Fetching
@@ -62,6 +63,7 @@ class Engine:
         timing: Timing | None = None,
         limits: Limits | None = None,
         background: Background = inline,
+        state: ReplicatedState | None = None,
     ) -> None:
         require_proven()
         self._timing, self._limits = timing or Timing(), limits or Limits()
@@ -83,6 +85,13 @@ class Engine:
         copying = environment, self._journal, background, self._timing, self._limits
         self._serving = Serving(*copying)
         self._fetching = Fetching(*copying, self._outbox.send)
+        self._comparing = Comparing(
+            birth.member_id,
+            lambda: self._peers.all_voters,
+            state or Uncompared(),
+            self._transaction,
+            self._outbox.send,
+        )
         self._join(environment, birth, now)
 
     def _join(self, environment: Environment, birth: Birth, now: float) -> None:
@@ -99,12 +108,19 @@ class Engine:
         self._gate = Gate(
             self._peers,
             self._journal,
-            Greeting(birth, environment, self._transaction, self._peers),
+            Greeting(
+                birth,
+                environment,
+                self._transaction,
+                self._peers,
+                lambda: self._comparing.cluster_format,
+            ),
             self._confirmations,
             self._outbox,
             self._limits,
             self._serving,
             self._fetching,
+            self._comparing,
         )
         with moment(now, self._ids.uniform):
             self._library = self._gate.library = Library(
@@ -146,6 +162,8 @@ class Engine:
             self._replace()
             with moment(now, self._ids.uniform):
                 self._decide(inbox, proposals, reads)
+            if self._applied:
+                self._comparing.look(leads=self._library.leads, term=self._library.term)
             self._journal.set_applied_index(self._library.applied_index)
             self._cut_log()
             self._journal.save()
@@ -212,6 +230,9 @@ class Engine:
             matches=self._matches(),
             ready_learners=self._membership.ready_learners(),
             transfers_to=self._transfer.to,
+            cluster_format=self._comparing.cluster_format,
+            readable_format=self._gate.readable_format(),
+            alarms=self._comparing.alarms(leads=view.leads) + self._gate.alarms(),
         )
 
     def _matches(self) -> dict[str, int]:

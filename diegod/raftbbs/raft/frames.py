@@ -14,6 +14,7 @@ from diegod.internal.v1.raft_pb2 import (
     LogEntry,
     PreVoteReply,
     PreVoteRequest,
+    Quarantine,
     RaftFrame,
     ReadIndexReply,
     ReadIndexRequest,
@@ -132,6 +133,10 @@ def snapshot_chunk(digest: bytes, offset: int, data: bytes) -> RaftFrame:
     return RaftFrame(snapshot_chunk=SnapshotChunk(digest=digest, offset=offset, data=data))
 
 
+def quarantine(term: int, hash_index: int, digest: bytes) -> RaftFrame:
+    return RaftFrame(quarantine=Quarantine(term=term, hash_index=hash_index, hash=digest))
+
+
 # In.
 
 
@@ -145,6 +150,8 @@ def check(frame: RaftFrame) -> str:
     elif kind == "append_reply":
         reply = frame.append_reply
         _check_numbers(reply.term, reply.next_index, reply.round)
+        if reply.hash:
+            _check_hash(reply.hash_index, reply.hash)
     elif kind in ("vote_request", "pre_vote_request"):
         vote: VoteRequest | PreVoteRequest = getattr(frame, kind)
         _check_numbers(vote.term, vote.last_log_term, vote.last_log_index)
@@ -160,6 +167,9 @@ def check(frame: RaftFrame) -> str:
     elif kind == "snapshot_chunk":
         chunk = frame.snapshot_chunk
         _check_piece(chunk.digest, chunk.offset, len(chunk.data))
+    elif kind == "quarantine":
+        _check_numbers(frame.quarantine.term)
+        _check_hash(frame.quarantine.hash_index, frame.quarantine.hash)
     return kind
 
 
@@ -174,6 +184,12 @@ def _check_offer(offer: SnapshotOffer) -> None:
         raise FrameRefused("a snapshot without a size or a digest")
     if offer.index <= FIRST_INDEX or offer.index_term > offer.term:
         raise FrameRefused(f"a snapshot up to entry {offer.index} of term {offer.index_term}")
+
+
+def _check_hash(index: int, digest: bytes) -> None:
+    _check_numbers(index)
+    if len(digest) != DIGEST_BYTES:
+        raise FrameRefused(f"a hash of a state with {len(digest)} bytes")
 
 
 def _check_piece(digest: bytes, offset: int, length: int) -> None:

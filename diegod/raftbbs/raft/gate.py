@@ -10,10 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from diegod.internal.v1.command_pb2 import Members
-from diegod.internal.v1.raft_pb2 import AppendEntries, AppendReply, RaftFrame, SnapshotOffer
+from diegod.internal.v1.raft_pb2 import (
+    AppendEntries,
+    AppendReply,
+    Quarantine,
+    RaftFrame,
+    SnapshotOffer,
+)
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import Fatal, Limits, Refusal
 from diegod.raftbbs.raft.append import Retry, Take, reconcile
+from diegod.raftbbs.raft.comparing import Comparing
 from diegod.raftbbs.raft.confirmations import Confirmations, View
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.fetching import Fetching
@@ -24,6 +31,7 @@ from diegod.raftbbs.raft.guarded import DUE, Library, Message
 from diegod.raftbbs.raft.journal import FIRST_INDEX, Journal
 from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.serving import Serving
+from diegod.raftbbs.store.identity import STORE_FORMAT
 
 
 class Outbox:
@@ -64,6 +72,7 @@ class Gate:
         limits: Limits,
         serving: Serving,
         fetching: Fetching,
+        comparing: Comparing,
     ) -> None:
         self._peers = peers
         self._limits = limits
@@ -73,6 +82,7 @@ class Gate:
         self._outbox = outbox
         self._serving = serving
         self._fetching = fetching
+        self._comparing = comparing
         self._behind: set[str] = set()  # peers that lack entries from before our log begins
         self._flows = {peer: Flow(limits.in_flight_bytes) for peer in peers.all}
         self._rewound: dict[str, int] = {}
@@ -83,6 +93,7 @@ class Gate:
         """The number of the last round that was sent; frames of this step carry the next one."""
         self._round_used = False
         self.refused: list[Refusal] = []
+        self._strangers: dict[str, str] = {}  # peers whose hello was refused, and why
 
     # Connections.
 
@@ -110,6 +121,19 @@ class Gate:
         self._behind.discard(peer)
         self._fetching.lost(peer)
         self._confirmations.lost(peer)
+        self._comparing.forget(peer)
+
+    def readable_format(self) -> int:
+        """The latest format that every member can read; 0 unless all are connected and known."""
+        known = [
+            self._greeting.reads(peer) if peer in self._outbox.connected else 0
+            for peer in self._flows
+        ]
+        return min(known, default=STORE_FORMAT)
+
+    def alarms(self) -> tuple[str, ...]:
+        """Peers whose certificate is right and whose store or release is not."""
+        return tuple(f"{peer} is refused: {why}" for peer, why in sorted(self._strangers.items()))
 
     def follow(self, members: Members) -> None:
         """Go by this record of members. Who has another store than before is another member."""
@@ -149,7 +173,12 @@ class Gate:
 
     def _on_hello(self, peer: str, frame: RaftFrame) -> None:
         self.library.disconnect(peer)
-        self._greeting.receive(peer, frame.hello)
+        try:
+            self._greeting.receive(peer, frame.hello)
+        except FrameRefused as refusal:
+            self._strangers[peer] = str(refusal)
+            raise
+        self._strangers.pop(peer, None)
         self._open(peer)
 
     def _dispatch(self, kind: str, peer: str, frame: RaftFrame, now: float) -> None:
@@ -168,6 +197,8 @@ class Gate:
                 self._outbox.send(peer, piece)
         elif kind == "snapshot_chunk":
             self._fetching.on_chunk(peer, frame.snapshot_chunk, now)
+        elif kind == "quarantine":
+            self._on_quarantine(peer, frame.quarantine)
         else:
             handle: Callable[[str, Any, float], None] = getattr(self.elections, f"on_{kind}")
             handle(peer, getattr(frame, kind), now)
@@ -192,6 +223,10 @@ class Gate:
         if offer.term == self.library.term and peer == self.library.leader_id:
             self._fetching.on_offer(peer, offer, now)
 
+    def _on_quarantine(self, peer: str, told: Quarantine) -> None:
+        if told.term == self.library.term and peer == self.library.leader_id:
+            self._comparing.on_quarantine(told)
+
     def _on_append_reply(self, peer: str, reply: AppendReply, now: float) -> None:
         """Count a reply only in the term that it belongs to (F2)."""
         library, end = self.library, self._journal.last_index + 1
@@ -201,7 +236,10 @@ class Gate:
             raise Fatal(f"{peer} acknowledges entries up to {reply.next_index - 1} of {end - 1}")
         if not FIRST_INDEX < reply.next_index <= end or reply.round > self.round:
             raise FrameRefused(f"a reply for {reply.next_index} in round {reply.round}")
+        if reply.hash_index >= end:
+            raise FrameRefused(f"a state at entry {reply.hash_index} of {end - 1}")
         self._confirmations.echoed(peer, reply.round)
+        self._comparing.on_reply(peer, reply, library.term)
         if reply.reset and reply.next_index <= self._journal.first_index:
             self._leave_behind(peer, reply, now)
         elif reply.reset:
@@ -252,7 +290,7 @@ class Gate:
         if kind == "append_entries":
             return self._append_out(peer, message)
         if kind == "next_node_idx":
-            self._outbox.send(peer, self._reply_out(message))
+            self._outbox.send(peer, self._comparing.complete(self._reply_out(message)))
         elif kind == "request_vote":
             self._outbox.send(peer, self.elections.vote_request(message))
         elif kind == "response_vote":
@@ -291,6 +329,7 @@ class Gate:
         self._led_term = term
         self._behind.clear()
         self._confirmations.begin_leadership()
+        self._comparing.begin_leadership()
         for flow in self._flows.values():
             flow.clear()
 

@@ -11,15 +11,22 @@ that goes by a later record than ours is an *acquaintance*: it may lead us and b
 allows to anybody, but whatever it says in the name of a member we know is not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
+from diegod.raftbbs.raft import formats
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.identity import META_TABLE, Birth, known_store, remember_store
+from diegod.raftbbs.store.identity import (
+    META_TABLE,
+    STORE_FORMAT,
+    Birth,
+    known_store,
+    remember_store,
+)
 
 NO_MEMBER = "it is not a member of this cluster (any more)"
 
@@ -41,9 +48,15 @@ class Greeting:
     """Which peers have said who they are, and are who they were."""
 
     def __init__(
-        self, birth: Birth, environment: Environment, transaction: StepTransaction, peers: Peers
+        self,
+        birth: Birth,
+        environment: Environment,
+        transaction: StepTransaction,
+        peers: Peers,
+        cluster_format: Callable[[], int],
     ) -> None:
         self._birth = birth
+        self._cluster_format = cluster_format
         self._meta = environment.table(META_TABLE)
         self._transaction = transaction
         self._peers = peers
@@ -60,7 +73,8 @@ class Greeting:
                 cluster_id=birth.cluster_id,
                 member_id=birth.member_id,
                 store_id=birth.store_id,
-                store_format=birth.store_format,
+                store_format=self._cluster_format(),
+                format_max=STORE_FORMAT,
                 members_revision=self._peers.revision,
             )
         )
@@ -73,6 +87,10 @@ class Greeting:
     def knows(self, peer: str) -> bool:
         """Whether a member has said, and rightly, whose store it has."""
         return peer in self._members
+
+    def reads(self, peer: str) -> int:
+        """The latest format that a peer can read; 0 while it is not known."""
+        return formats.reads(self._said[peer]) if self.knows(peer) else 0
 
     def counts(self, peer: str, kind: str) -> bool:
         """Whether a frame means anything from this peer. Refuses one of who has not said hello."""
@@ -129,8 +147,8 @@ class Greeting:
             return f"its store belongs to the cluster {hello.cluster_id!r}"
         if hello.member_id != peer:
             return f"its store belongs to the member {hello.member_id!r}"
-        if hello.store_format != self._birth.store_format:
-            return f"its store has format {hello.store_format}, ours {self._birth.store_format}"
+        if complaint := formats.complaint(hello, self._cluster_format()):
+            return complaint
         if not hello.store_id or hello.store_id == self._birth.store_id:
             return "its store has no id of its own: it is a copy"
         return ""

@@ -41,6 +41,11 @@ class Peers:
         return self.voters + self.learners
 
     @property
+    def all_voters(self) -> tuple[str, ...]:
+        """The others that vote, and this member if it does."""
+        return (*self.voters, self._member_id) if self.votes else self.voters
+
+    @property
     def is_alone(self) -> bool:
         """Whether this member's own vote is all that counts."""
         return self.votes and not self.voters

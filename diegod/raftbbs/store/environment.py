@@ -136,6 +136,17 @@ class ReadTransaction:
         except lmdb.Error as error:
             raise _failed("read", error) from error
 
+    def whole(self, table: Table) -> Iterator[tuple[bytes, bytes]]:
+        """Every key and value, faster than `scan`: nothing may be written meanwhile. Raises
+        EnvelopeError."""
+        unwrap, place = self._envelope.unwrap, table.place
+        try:
+            with self._transaction.cursor(db=table.handle) as cursor:
+                for key, stored in cursor.iternext():
+                    yield key, unwrap(place + key, stored)
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
+
     def first_key(self, table: Table) -> bytes | None:
         """The least key of a table, None when the table is empty."""
         try:

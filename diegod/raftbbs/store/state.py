@@ -7,14 +7,15 @@ and the counters, all in the transaction of the entry that caused them.
 import hashlib
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from diegod.internal.v1.command_pb2 import Members
+from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.store import members
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
+from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.v1.record_pb2 import (
@@ -30,18 +31,17 @@ from diegod.v1.record_pb2 import (
 
 _COUNTERS_KEY = b"counters"
 _HASHED = struct.Struct(">QqQI")
+_FORMAT_HASHED = b"diegod cluster format %d"
 
+#: The first format of the cluster in which all members come to the same hash of their states.
+COMPARED_FROM_FORMAT = 2
 #: Members compare the hashes of their states where the index of the log is a multiple of this.
 COMPARED_EVERY = 1000
 _COMPARISONS_KEPT = 8
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What a member's state hashed to when it had applied the entry with this index."""
-
-    index: int
-    state_hash: bytes
+class FormatUnknown(Exception):  # noqa: N818 - it names an event: this member can't go on
+    """The cluster has a format that this version does not know."""
 
 
 class StateView:
@@ -54,6 +54,9 @@ class StateView:
     def counters(self) -> Counters:
         stored = self.transaction.get(self.tables.counters, _COUNTERS_KEY)
         return Counters() if stored is None else Counters.unpacked(stored)
+
+    def cluster_format(self) -> int:
+        return self.counters().cluster_format
 
     def last_comparison(self) -> Comparison | None:
         """The last point at which this state can be compared with another member's."""
@@ -130,6 +133,22 @@ class StateWriter(StateView):
 
     def advance_time(self, at_ns: int) -> None:
         self.now.at_ns = max(self.now.at_ns, at_ns)
+
+    def cluster_format(self) -> int:
+        return self.now.cluster_format  # what an earlier command of this entry raised is in here
+
+    def raise_format(self, cluster_format: int) -> None:
+        """From here on, whatever members did before, those of this format have the same hash."""
+        if cluster_format > FORMAT:
+            raise FormatUnknown(
+                f"the cluster has format {cluster_format}, this version of diegod knows formats up "
+                f"to {FORMAT}: upgrade this member"
+            )
+        self.now.cluster_format = cluster_format
+        self._hash = hashlib.blake2b(_FORMAT_HASHED % cluster_format, digest_size=HASH_BYTES)
+        self.transaction.digest = self._hash
+        for key, _ in list(self.transaction.scan(self.tables.comparisons)):
+            self.transaction.delete(self.tables.comparisons, key)
 
     def record(self, changes: Sequence[RowChange], provenance: Provenance) -> list[Change]:
         """Write the changes of one command under the revision of its provenance."""
@@ -232,7 +251,7 @@ class StateWriter(StateView):
             actual.update(transaction, row.instance_guid, row)
             return
         number = actual.insert(transaction, self._next_number(), row.instance_guid, row)
-        transaction.put(self.tables.instances_of_process, _process_key(row, number), b"\0")
+        transaction.put(self.tables.instances_of_process, process_key(row, number), b"\0")
 
     def _remove(self, row: Row) -> None:
         transaction = self.transaction
@@ -249,7 +268,7 @@ class StateWriter(StateView):
             case ActualLrp():
                 number = self.tables.actual_lrps.delete(transaction, row.instance_guid)
                 if number is not None:
-                    key = _process_key(row, number)
+                    key = process_key(row, number)
                     transaction.delete(self.tables.instances_of_process, key)
             case Cell():
                 self.tables.cells.delete(transaction, row.cell_id)
@@ -283,7 +302,7 @@ def _index_prefix(process_guid: str, index: int) -> bytes:
     return _process_prefix(process_guid) + index.to_bytes(4, "big")
 
 
-def _process_key(row: ActualLrp, number: bytes) -> bytes:
+def process_key(row: ActualLrp, number: bytes) -> bytes:
     return _index_prefix(row.process_guid, row.index) + number
 
 

@@ -189,7 +189,7 @@ def test_a_lease_whose_end_was_proposed_is_not_renewed_any_more(bench: Bench) ->
     bench.lead()
     bench.registered()
     bench.pass_time(FULL_TIME_S - 0.2)
-    while not bench.parts.ticking._expiring:
+    while not bench.parts.ticking._own:
         bench.tick(after_s=0.1)
     assert bench.cell().state == Cell.PRESENT
     assert bench.renewed(1) is False
@@ -237,3 +237,13 @@ def test_a_leader_begins_with_the_time_that_was_replicated(tmp_path: Path) -> No
         assert at_ns <= again.counters().at_ns < at_ns + NS
     finally:
         again.parts.environment.close()
+
+
+def test_a_new_leader_raises_the_format_once_all_can_read_it(bench: Bench) -> None:
+    bench.lead()
+    for _ in range(3):
+        bench.tick()
+    assert bench.counters().cluster_format == 2
+    last = bench.tick().leadership.log_last
+    bench.pass_time(30.0)
+    assert bench.tick().leadership.log_last == last

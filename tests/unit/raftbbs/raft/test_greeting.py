@@ -10,7 +10,7 @@ from diegod.raftbbs.raft.api import Refusal
 from diegod.raftbbs.store.identity import create, read
 from tests.unit.raftbbs.raft.lab import Lab, lab
 
-HELLO = RaftHello(cluster_id="cluster", member_id="B", store_id="store-B", store_format=2)
+HELLO = RaftHello(cluster_id="cluster", member_id="B", store_id="store-B", store_format=1)
 
 
 @pytest.fixture
@@ -34,7 +34,11 @@ def _changed(**fields: object) -> RaftHello:
     [
         (_changed(cluster_id="other"), "its store belongs to the cluster 'other'"),
         (_changed(member_id="C"), "its store belongs to the member 'C'"),
-        (_changed(store_format=3), "its store has format 3, ours 2"),
+        (
+            _changed(store_format=3),
+            "it says that the cluster has format 3, and this version reads formats up to 2: this "
+            "member must be upgraded",
+        ),
         (_changed(store_id=""), "its store has no id of its own: it is a copy"),
         (_changed(store_id="store-A"), "its store has no id of its own: it is a copy"),
         (

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from diegod.internal.v1 import command_pb2 as c
+from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import Changed, RowChange, changed, created, removed
 from diegod.raftbbs.store.environment import Environment
-from diegod.raftbbs.store.state import Comparison, StateView, StateWriter
+from diegod.raftbbs.store.state import StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
 from diegod.v1.record_pb2 import (
     ActualLrp,

@@ -1,0 +1,159 @@
+"""The rows of a store and how they fit together, verified before a member serves them.
+
+The structure of the file was checked before LMDB opened it (`structure`): from here on, what a scan
+finds, a lookup finds. Now every value is opened through its envelope, every row is parsed, and the
+tables are held against one another: a row and its guid lead to each other, definitions belong to
+rows, an instance is found under its process, the counters are not behind what they count. Tables
+that map to one another are compared by sums of hashes: that takes one scan of each and no memory.
+
+What the log says is read by the journal when it opens. Does not belong here: what the rows mean.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from diegod.raftbbs.store.counters import HASH_BYTES
+from diegod.raftbbs.store.envelope import EnvelopeError
+from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table
+from diegod.raftbbs.store.state import StateView, process_key
+from diegod.raftbbs.store.tables import KeyedRows, NumberedRows, R, Tables, number_key, number_of
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Task
+
+_NUMBER_BYTES = 8
+
+
+class RowsDamaged(Exception):  # noqa: N818 - it says what was found
+    """Rows that no member of ours has left like this. Says which table is wrong."""
+
+
+@dataclass(slots=True)
+class _Sum:
+    """An order-free digest of many byte strings: how many, and the sum of their hashes."""
+
+    count: int = 0
+    total: int = 0
+
+    def add(self, item: bytes) -> None:
+        self.count += 1
+        self.total += hash(item)
+
+
+def verify(environment: Environment) -> int:
+    """How many values a store has, all of them right. Raises RowsDamaged."""
+    tables = Tables.open(environment)
+    with environment.begin_read() as transaction:
+        verification = _Verification(tables, transaction)
+        try:
+            verification.run()
+        except (EnvelopeError, DecodeError, ValueError) as error:
+            raise RowsDamaged(str(error)) from error
+        return verification.values
+
+
+class _Verification:
+    """One pass over all tables, in one view of the store."""
+
+    def __init__(self, tables: Tables, transaction: ReadTransaction) -> None:
+        self._tables = tables
+        self._transaction = transaction
+        self._counters = StateView(tables, transaction).counters()
+        self.values = 0
+
+    def run(self) -> None:
+        tables = self._tables
+        self._tasks()
+        self._desired_lrps()
+        self._actual_lrps()
+        self._keyed(tables.cells, lambda cell: cell.cell_id)
+        self._keyed(tables.domains, lambda domain: domain.domain)
+        self._keyed(tables.locks, lambda lock: lock.name)
+        self._changes()
+        self._comparisons()
+
+    def _tasks(self) -> None:
+        tables, numbers = self._tables, _Sum()
+
+        def look(number: bytes, row: Task) -> str:
+            numbers.add(number)
+            return row.task_guid
+
+        self._numbered(tables.tasks, look)
+        definitions = _Sum()
+        for key, _ in self._scan(tables.task_definitions):
+            definitions.add(key)
+        _require(definitions == numbers, tables.task_definitions, "is not of the tasks that are")
+
+    def _desired_lrps(self) -> None:
+        """Each has the definition that it runs; definitions lie in the order of their LRPs."""
+        tables = self._tables
+        definitions = self._scan(tables.lrp_definitions)
+        following = next(definitions, (b"", b""))[0]
+
+        def look(number: bytes, row: DesiredLrp) -> str:
+            nonlocal following
+            current, found = number + number_key(row.definition_revision), False
+            while following[:_NUMBER_BYTES] == number:
+                found |= following == current
+                following = next(definitions, (b"", b""))[0]
+            _require(found, tables.lrp_definitions, f"lacks one of {row.process_guid!r}")
+            return row.process_guid
+
+        self._numbered(tables.desired_lrps, look)
+        _require(not following, tables.lrp_definitions, "has one of no LRP")
+
+    def _actual_lrps(self) -> None:
+        tables, expected = self._tables, _Sum()
+
+        def look(number: bytes, row: ActualLrp) -> str:
+            expected.add(process_key(row, number))
+            return row.instance_guid
+
+        self._numbered(tables.actual_lrps, look)
+        found = _Sum()
+        for key, _ in self._scan(tables.instances_of_process):
+            found.add(key)
+        _require(found == expected, tables.instances_of_process, "is not of the instances that are")
+
+    def _numbered(self, rows: NumberedRows[R], look: Callable[[bytes, R], str]) -> None:
+        """Rows and the table of their guids lead to one another. `look` gives a row's guid."""
+        by_number, by_guid, parse = _Sum(), _Sum(), rows.message.FromString
+        number = b""
+        for number, stored in self._scan(rows.rows):
+            by_number.add(number + look(number, parse(stored)).encode())
+        for guid, stored in self._scan(rows.numbers):
+            by_guid.add(stored + guid)
+        _require(by_number == by_guid, rows.numbers, f"does not lead to the rows of {rows.rows.name}")
+        last = number_of(number) if number else 0
+        _require(last <= self._counters.numbers, rows.rows, "goes beyond the last number")
+
+    def _keyed(self, rows: KeyedRows[R], name_of: Callable[[R], str]) -> None:
+        for key, stored in self._scan(rows.rows):
+            row = rows.message.FromString(stored)
+            _require(name_of(row).encode() == key, rows.rows, "has a row under another name")
+
+    def _changes(self) -> None:
+        """They are as many as is said, and none is of a revision that has not been."""
+        changes, counters = self._tables.changes, self._counters
+        key, count = b"", 0
+        for key, stored in self._scan(changes):
+            count += 1
+            revision = Change.FromString(stored).revision
+            _require(number_of(key) == revision, changes, "has one under another revision")
+            _require(revision > counters.compacted or count > 1, changes, "begins too early")
+        _require(count == counters.changes, changes, f"has {count}, not {counters.changes}")
+        _require(not key or number_of(key) <= counters.revision, changes, "is ahead of the counters")
+
+    def _comparisons(self) -> None:
+        for _, stored in self._scan(self._tables.comparisons):
+            _require(len(stored) == HASH_BYTES, self._tables.comparisons, "has one that is none")
+
+    def _scan(self, table: Table) -> Iterator[tuple[bytes, bytes]]:
+        self.values += self._transaction.count(table)
+        return self._transaction.whole(table)
+
+
+def _require(right: bool, table: Table, what: str) -> None:
+    if not right:
+        raise RowsDamaged(f"the table {table.name} {what}")
