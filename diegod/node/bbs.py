@@ -13,6 +13,7 @@ import structlog
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
+from diegod.node.keys import keyring_of
 from diegod.node.ports import unusable
 from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
@@ -64,8 +65,9 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
 
 
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
+    keyring = keyring_of(settings)
     try:
-        environment, birth = birth_record.load(path, member_id=settings.node.id)
+        environment, birth = birth_record.load(path, member_id=settings.node.id, keyring=keyring)
     except (StoreRefused, StoreFailed) as error:
         raise StartError(str(error), NOT_CURABLE) from None
     if birth.cluster_name != settings.cluster.name:
@@ -111,7 +113,8 @@ async def _serve(
     )
     member.send = links.send
     member.refuse = links.refuse
-    member.note = lambda notice: _log.warning("bbs.snapshot", what=notice)
+    member.note = lambda notice: _log.warning("bbs.store", what=notice)
+    member.rekey_progress = lambda: log.rekeying.progress
     api = Server(who.server(), settings.cluster.name, clock)
     api.add(served_by("bbs"), handlers(member, dialer, links.up, leases.ttl_s))
     raft = Server(who.server(), settings.cluster.name, clock)

@@ -17,6 +17,7 @@ from diegod.raftbbs.feed import Feed
 from diegod.raftbbs.raft.api import Leadership
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import Birth
+from diegod.raftbbs.store.rekeying import Progress
 from diegod.raftbbs.store.state import Counters, StateView
 from diegod.raftbbs.store.tables import Tables
 from diegod.raftbbs.ticking import Inbox, LinkChange, Renewal, Submission, TickResult
@@ -47,6 +48,7 @@ class Member:
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self.note: Callable[[str], None] = lambda notice: None
+        self.rekey_progress: Callable[[], Progress] = Progress
         self._wake = wake
         self._inbox = Inbox()
         self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}

@@ -23,6 +23,7 @@ class ClusterService:
         return {
             f"{_SERVICE}/GetVersion": self.get_version,
             f"{_SERVICE}/GetBbsStatus": self.get_bbs_status,
+            f"{_SERVICE}/Rekey": self.rekey,
         }
 
     async def get_version(
@@ -44,6 +45,7 @@ class ClusterService:
         member = self._access.member
         counters = member.counters()
         leadership = member.leadership
+        encryption = member.rekey_progress()
         return api.GetBbsStatusReply(
             member_id=member.birth.member_id,
             cluster_id=member.birth.cluster_id,
@@ -61,6 +63,18 @@ class ClusterService:
             store_bytes=member.environment.used_bytes(),
             watches=len(member.feed),
             clock_offset_s=member.clock_offset_s,
+            key_names=encryption.key_names,
+            rekey_percent=encryption.percent,
+        )
+
+    async def rekey(self, request: api.RekeyRequest, caller: Principal) -> api.RekeyReply:
+        """How far this member's own re-encryption is. It begins by itself, when a start finds
+        values under another key than the active one: keys are read only then."""
+        progress = self._access.member.rekey_progress()
+        return api.RekeyReply(
+            percent=progress.percent,
+            active_key=progress.active_key,
+            key_names=progress.key_names,
         )
 
     def _members(self) -> list[api.BbsMember]:

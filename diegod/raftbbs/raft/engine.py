@@ -36,6 +36,7 @@ from diegod.raftbbs.raft.snapshot import Background, inline, install
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth
+from diegod.raftbbs.store.rekeying import Rekeying
 from diegod.world import Ids
 
 _REQUEST_IDS = float(1 << 48)
@@ -75,6 +76,7 @@ class Engine:
         copying = environment, self._journal, background, self._timing, self._limits
         self._serving = Serving(*copying)
         self._fetching = Fetching(*copying, self._outbox.send)
+        self.rekeying = Rekeying(environment)
         self._join(environment, birth, now)
 
     def _join(self, environment: Environment, birth: Birth, now: float) -> None:
@@ -134,12 +136,16 @@ class Engine:
                 self._decide(inbox, proposals, reads)
             self._journal.set_applied_index(self._library.applied_index)
             self._cut_log()
+            if self.rekeying.due_at() <= now:
+                self.rekeying.go_on(self._transaction.writer, now)
             self._journal.save()
             self._transaction.commit()
         except BaseException:
             self._transaction.abort()
             raise
         self._failed = False
+        if self.rekeying.committed():
+            self._serving.drop()
         return self._release()
 
     def close(self) -> None:
@@ -169,7 +175,8 @@ class Engine:
             return self._now
         acts_at = library.heartbeat_at if library.leads else library.election_deadline
         oldest = next(iter(self._open.values()), float("inf"))
-        return max(self._now, min(acts_at, oldest, self._confirmations.next_deadline()))
+        others = self._confirmations.next_deadline(), self.rekeying.due_at()
+        return max(self._now, min(acts_at, oldest, *others))
 
     def leadership(self) -> Leadership:
         """What the last step ended with."""
@@ -236,7 +243,7 @@ class Engine:
     def _release(self) -> StepResult:
         """Hand out what the step collected: it is durable now."""
         confirmations, gate = self._confirmations, self._gate
-        notices = self._serving.notices + self._fetching.notices
+        notices = self._serving.notices + self._fetching.notices + self.rekeying.notices
         result = StepResult(
             self.leadership(),
             self._outbox.take(),
@@ -247,7 +254,7 @@ class Engine:
             gate.refused,
             notices,
         )
-        self._serving.notices, self._fetching.notices = [], []
+        self._serving.notices, self._fetching.notices, self.rekeying.notices = [], [], []
         self._answers, self._applied = [], []
         confirmations.reads, confirmations.confirmations, gate.refused = [], [], []
         return result

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from diegod.v1.cell_pb2 import GetCellReply, ListCellsReply
+from diegod.v1.cluster_pb2 import RekeyReply
 from diegod.v1.event_pb2 import WatchReply
 from diegod.v1.lrp_pb2 import DesireLrpReply, ListInstancesReply, ListLrpsReply, ScaleLrpReply
 from diegod.v1.record_pb2 import Task
@@ -36,6 +37,7 @@ COMMANDS = {
     "cell-show": ["cell", "show", "cell-1"],
     "events": ["events", "--from=40"],
     "bbs-status": ["bbs", "status"],
+    "bbs-rekey": ["bbs", "rekey"],
 }
 
 
@@ -59,6 +61,9 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "CellService/Get": GetCellReply(cell=records.a_cell()),
         "ClusterService/GetBbsStatus": records.a_status(),
         "ClusterService/GetVersion": records.a_version(),
+        "ClusterService/Rekey": RekeyReply(
+            percent=100, active_key="2026-11", key_names=["2026-11"]
+        ),
     }
     cluster.streams = {
         "TaskService/List": [ListTasksReply(tasks=[records.a_task(), failed, waiting])],
