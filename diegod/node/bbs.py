@@ -32,7 +32,9 @@ from diegod.raftbbs.raft.api import Replaced
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity as birth_record
+from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, StoreFailed
+from diegod.raftbbs.store.freshness import stale_row
 from diegod.raftbbs.store.identity import Birth, StoreRefused
 from diegod.raftbbs.store.tables import Tables
 from diegod.raftbbs.ticking import Ticking
@@ -80,6 +82,17 @@ def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     return environment, birth
 
 
+def _refuse_stale_rows(environment: Environment, tables: Tables) -> None:
+    """A row of an earlier day, put back in its place, is opened as well as the latest."""
+    try:
+        with environment.begin_read() as transaction:
+            stale = stale_row(tables, transaction)
+    except EnvelopeError as error:
+        stale = str(error)
+    if stale:
+        raise StartError(f"{stale} (in {environment.path}).", NOT_CURABLE)
+
+
 async def _serve(
     settings: Settings,
     clock: Clock,
@@ -90,6 +103,7 @@ async def _serve(
     birth: Birth,
 ) -> None:
     tables = Tables.open(environment)
+    _refuse_stale_rows(environment, tables)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")
     log = Engine(

@@ -43,7 +43,7 @@ _CHECK_BYTES = 16
 _DATA_KEYS_MAX = 1024  # derived keys that are remembered; a store has one an opening
 _FILE_BYTES_MAX = 4096
 _HEX = re.compile(rb"[0-9a-fA-F]{64}")
-_HOW_TO_MAKE = "Make one: (umask 077; openssl rand -hex 32 > FILE)"
+_HOW_TO_MAKE = "Make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)"
 
 
 class NotOpened(Exception):  # noqa: N818 - a refusal, not a fault of ours
@@ -121,7 +121,9 @@ def read_key(path: Path) -> bytes:
         )
     secret = _decoded(text)
     if len(secret) != KEY_BYTES:
-        raise SecurityError(f"{path} does not hold 64 hex digits. {_HOW_TO_MAKE}")
+        raise SecurityError(
+            f"{path} is neither base64 of 32 bytes nor 64 hex digits. {_HOW_TO_MAKE}"
+        )
     return secret
 
 

@@ -35,7 +35,7 @@ DONE_PERCENT = 100
 class Slice:
     """What one step does at most: about 2 ms, at most every 20. So writes lose a tenth at worst."""
 
-    values: int = 256  # encrypted anew,
+    values: int = 200  # encrypted anew,
     bytes: int = 256 << 10  # and not many more than these,
     looked_at: int = 4096  # and passed over, since they are under the right key
     pause_s: float = 0.02
