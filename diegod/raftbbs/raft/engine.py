@@ -70,13 +70,13 @@ class Engine:
         self._answers: list[Answer] = []
         self._applied: list[Applied] = []
         self._environment = environment
+        self.rekeying = Rekeying(environment)
         self._transaction = StepTransaction(environment)
         self._journal = Journal(environment, self._transaction, self._limits)
         self._outbox = Outbox()
         copying = environment, self._journal, background, self._timing, self._limits
         self._serving = Serving(*copying)
         self._fetching = Fetching(*copying, self._outbox.send)
-        self.rekeying = Rekeying(environment)
         self._join(environment, birth, now)
 
     def _join(self, environment: Environment, birth: Birth, now: float) -> None:

@@ -94,8 +94,10 @@ class Rekeying:
 
     def committed(self) -> bool:
         """The transaction of the last slice is durable; whether the walk has come to its end."""
+        if self._walk is None:
+            return False
         self.progress = self._progress()
-        if not self._ending or self._walk is None:
+        if not self._ending:
             return False
         before, self._registry = self._registry, finished(self._registry, self._walk.target)
         self._ending, self._walk, self._due_at = False, None, NEVER
