@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,39 @@ def test_a_view_that_began_before_the_end_reads_on(tmp_path: Path) -> None:
         before.abort()
         with environment.begin_read() as after:
             assert dict(after.scan(task)) == expected["task"]
+
+
+class Interrupted:
+    """An LMDB environment in which something happens just after a view has begun."""
+
+    def __init__(self, inner: Any, what: Callable[[], object]) -> None:
+        self.inner, self.what = inner, [what]
+
+    def begin(self, **options: Any) -> Any:
+        transaction = self.inner.begin(**options)
+        if not options and self.what:
+            self.what.pop()()
+        return transaction
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_view_that_begins_while_the_walk_ends_reads_what_it_sees(tmp_path: Path) -> None:
+    """Its thread is another than the one that walks."""
+    with opened(tmp_path, ring("A")) as environment:
+        fill(environment)
+        expected = content(environment)
+        finish(environment)
+    with opened(tmp_path, ring("B", "A")) as environment:
+        task = environment.table("task")
+        rekeying = Rekeying(environment, Slice(values=10_000))
+        environment._environment = Interrupted(  # type: ignore[assignment]
+            environment._environment, lambda: one_slice(environment, rekeying)
+        )
+        with environment.begin_read() as view:
+            assert rekeying.due_at() == NEVER
+            assert dict(view.scan(task)) == expected["task"]
 
 
 def test_after_the_end_the_old_key_opens_nothing(tmp_path: Path) -> None:
