@@ -98,6 +98,17 @@ async def status(session: Session) -> None:
         raise CliError(f"{reply.member_id} knows no leader (no majority answers it)", NO_ANSWER)
 
 
+@verb(app, "rekey")
+async def rekey(session: Session) -> None:
+    """Wait until every member has its store under the active key, and say which keys can go.
+
+    A member begins by itself when it is started with another active key.
+    """
+    from diegod.cli.bbs_rekey import wait_for_all
+
+    await wait_for_all(session)
+
+
 def _fields(reply: GetBbsStatusReply) -> list[tuple[str, str]]:
     return [
         ("cluster id", reply.cluster_id),
@@ -106,9 +117,17 @@ def _fields(reply: GetBbsStatusReply) -> list[tuple[str, str]]:
         ("revision", f"{reply.revision} of epoch {reply.epoch}"),
         ("log", f"{reply.log_first_index}–{reply.log_last_index}, applied {reply.applied_index}"),
         ("store", f"{reply.store_bytes / 1024**2:.1f} MB"),
+        ("encryption", _encryption(reply)),
         ("watches", str(reply.watches)),
         ("clock offset", f"{reply.clock_offset_s:+.3f} s"),
     ]
+
+
+def _encryption(reply: GetBbsStatusReply) -> str:
+    if not reply.key_names:
+        return "none"
+    keys = ", ".join(reply.key_names)
+    return keys if reply.rekey_percent == 100 else f"{keys}: rekey {reply.rekey_percent} %"
 
 
 def _member_view(reply: GetBbsStatusReply) -> View[BbsMember]:

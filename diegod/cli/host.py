@@ -17,6 +17,8 @@ def lacking_for(settings: Settings) -> list[str]:
         if settings.roles and not (tls / name).is_file()
     ]
     found += _folder(Path(settings.node.data_dir))
+    if "bbs" in settings.roles:
+        found += _keys(settings)
     if "cell" in settings.roles:
         found += _cell(settings.cell)
     return found
@@ -28,6 +30,18 @@ def _folder(path: Path) -> list[str]:
     if existing.is_dir() and os.access(existing, os.W_OK):
         return []
     return [f"{path} can't be written to: make it, and give it to the user of diegod"]
+
+
+def _keys(settings: Settings) -> list[str]:
+    """What is wrong with the files of the encryption keys."""
+    from diegod.node.keys import keyring_of
+    from diegod.node.statuses import StartError
+
+    try:
+        keyring_of(settings)
+    except StartError as error:
+        return error.message.splitlines()
+    return []
 
 
 def _cell(cell: CellSettings) -> Iterator[str]:

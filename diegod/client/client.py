@@ -137,6 +137,13 @@ class Client:
         )
         return reply
 
+    async def rekey(self, address: str) -> cluster_pb2.RekeyReply:
+        """How far the member at this address has encrypted its store under its active key."""
+        reply: cluster_pb2.RekeyReply = await self.connection.member(address).call(
+            "diegod.v1.ClusterService/Rekey", cluster_pb2.RekeyRequest(), self.timeout_s
+        )
+        return reply
+
     async def close(self) -> None:
         await self.connection.close()
 

@@ -32,6 +32,12 @@ class Connection:
     close: Callable[[], Awaitable[None]]
     #: What a TLS probe of each address finds; for the message when nothing else tells.
     diagnose: Callable[[float], Awaitable[Sequence[Diagnosis]]] = _no_findings
+    #: The way to one member alone, by its address; without it, whoever answers.
+    at: Callable[[str], Cluster] | None = None
+
+    def member(self, address: str) -> Cluster:
+        """The member at this address: for what each is asked about itself."""
+        return self.cluster if self.at is None else self.at(address)
 
 
 def connect(target: Target) -> Connection:
@@ -41,6 +47,9 @@ def connect(target: Target) -> Connection:
     dialer = GrpcDialer(lambda: channel_credentials(identity))
     cluster = ClusterClient(dialer, target.addresses, clock, RandomIds())
 
+    def at(address: str) -> Cluster:
+        return ClusterClient(dialer, (address,), clock, RandomIds())
+
     async def probe(timeout_s: float) -> Sequence[Diagnosis]:
         probes = (
             diagnose(address, identity, timeout_s, context=target.context)
@@ -48,7 +57,7 @@ def connect(target: Target) -> Connection:
         )
         return await asyncio.gather(*probes)
 
-    return Connection(cluster, dialer.close, probe)
+    return Connection(cluster, dialer.close, probe, at)
 
 
 def identity_of(files: TlsFiles, now: float, cluster: str | None = None) -> Identity:

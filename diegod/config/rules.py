@@ -22,6 +22,7 @@ _CLUSTER = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ID = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 _TAG = re.compile(r"[!-~]{1,128}")
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PORT_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 
 
@@ -67,6 +68,20 @@ def node_id(value: Any) -> str:
     if ".." in found:
         raise ValueError(f'{shown(value)} is not an id (".." is not allowed)')
     return found
+
+
+def optional_key_name(value: Any) -> str:
+    """The name of an encryption key, or "" for none."""
+    expected = "the name of a key (A–Z a–z 0–9 . _ -, at most 64)"
+    return "" if value == "" else _matching(value, _KEY_NAME, expected)
+
+
+def key_file(value: Any) -> str:
+    """`{ file = "PATH" }`: a table, so that keys can come from elsewhere one day."""
+    if not isinstance(value, dict) or list(value) != ["file"]:
+        example = '{ file = "/etc/diegod/keys/NAME.key" }'
+        raise ValueError(f"{shown(value)} is not a key, like {example}")
+    return text(value["file"])
 
 
 def tag(value: Any) -> str:

@@ -66,6 +66,14 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncryptionSettings:
+    active_key: str = setting("", rules.optional_key_name, "its name; empty: nothing is encrypted")
+    keys: Mapping[str, str] = names(
+        rules.key_file, 'NAME = { file = "PATH" }: every key that the store or a copy still needs'
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BbsSettings:
     port: int = setting(8889, rules.port)
     raft_port: int = setting(8892, rules.port)
@@ -76,6 +84,7 @@ class BbsSettings:
     min_free_disk_mb: int = setting(
         512, rules.whole_number(0, 1_000_000_000), "with less a leader takes no new work"
     )
+    encryption: EncryptionSettings = section(EncryptionSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,4 +161,22 @@ def contradictions(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
     for key, path in (("data_dir", settings.node.data_dir), ("run_dir", settings.node.run_dir)):
         if not PurePosixPath(path).is_absolute():
             found.append((("node", key), f'"{path}" is not an absolute path'))
+    return found + _contradictions_of_keys(settings.bbs.encryption)
+
+
+def _contradictions_of_keys(
+    encryption: EncryptionSettings,
+) -> list[tuple[tuple[str, ...], str]]:
+    section = ("bbs", "encryption")
+    found: list[tuple[tuple[str, ...], str]] = []
+    if encryption.active_key and encryption.active_key not in encryption.keys:
+        message = f'"{encryption.active_key}" is not one of the keys: it needs a file there'
+        found.append(((*section, "active_key"), message))
+    for name, path in encryption.keys.items():
+        try:
+            rules.optional_key_name(name)
+        except ValueError as error:
+            found.append(((*section, "keys", name), str(error)))
+        if not PurePosixPath(path).is_absolute():
+            found.append(((*section, "keys", name), f'"{path}" is not an absolute path'))
     return found

@@ -14,6 +14,7 @@ from diegod.config.schema import Settings
 from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
+from diegod.node.keys import keyring_of
 from diegod.node.ports import unusable
 from diegod.node.removal import end_when_removed
 from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
@@ -36,7 +37,9 @@ from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity as birth_record
 from diegod.raftbbs.store import quarantine
+from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, StoreFailed
+from diegod.raftbbs.store.freshness import stale_row
 from diegod.raftbbs.store.identity import Birth, StoreRefused
 from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.tables import Tables
@@ -71,9 +74,10 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
 
 
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
+    keyring = keyring_of(settings)
     try:
         quarantine.refuse_marked(path)
-        environment, birth = birth_record.load(path, member_id=settings.node.id)
+        environment, birth = birth_record.load(path, member_id=settings.node.id, keyring=keyring)
     except (StoreRefused, StoreFailed) as error:
         raise StartError(str(error), NOT_CURABLE) from None
     if birth.cluster_name != settings.cluster.name:
@@ -86,6 +90,17 @@ def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     return environment, birth
 
 
+def _refuse_stale_rows(environment: Environment, tables: Tables) -> None:
+    """A row of an earlier day, put back in its place, is opened as well as the latest."""
+    try:
+        with environment.begin_read() as transaction:
+            stale = stale_row(tables, transaction)
+    except EnvelopeError as error:
+        stale = str(error)
+    if stale:
+        raise StartError(f"{stale} (in {environment.path}).", NOT_CURABLE)
+
+
 async def _serve(
     settings: Settings,
     clock: Clock,
@@ -96,6 +111,7 @@ async def _serve(
     birth: Birth,
 ) -> None:
     tables = Tables.open(environment)
+    _refuse_stale_rows(environment, tables)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")
     log = Engine(
@@ -123,7 +139,8 @@ async def _serve(
     member.send = links.send
     member.refuse = links.refuse
     member.follow = lambda members: links.set_peers(raft_addresses(members, birth.member_id))
-    member.note = lambda notice: _log.warning("bbs.snapshot", what=notice)
+    member.note = lambda notice: _log.warning("bbs.store", what=notice)
+    member.rekey_progress = lambda: log.rekeying.progress
     api = Server(who.server(), settings.cluster.name, clock)
     api.add(served_by("bbs"), handlers(member, dialer, links.up, leases.ttl_s))
     raft = Server(who.server(), settings.cluster.name, clock)

@@ -43,7 +43,8 @@ def run_roles(roles: Sequence[str], config: Path | None) -> int:
             print(f"diegod: {problem}", file=sys.stderr)
         return WRONG_USAGE
     except StartError as error:
-        print(f"diegod: {error.message}", file=sys.stderr)
+        for line in error.message.splitlines():
+            print(f"diegod: {line}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

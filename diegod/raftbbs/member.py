@@ -22,6 +22,7 @@ from diegod.raftbbs.store.counters import Counters
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import META_TABLE, Birth, known_store
 from diegod.raftbbs.store.members import effective
+from diegod.raftbbs.store.rekeying import Progress
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
 from diegod.raftbbs.ticking import (
@@ -61,6 +62,7 @@ class Member:
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self.note: Callable[[str], None] = lambda notice: None
         self.follow: Callable[[Members], None] = lambda members: None
+        self.rekey_progress: Callable[[], Progress] = Progress
         self._wake = wake
         self._limits = limits or LoadLimits()
         self._queued_bytes = 0

@@ -127,6 +127,10 @@ _ROWS: Iterable[Method] = (
         cluster_pb2.TransferLeadershipReply, CLIENTS, 15.0, repeatable=False, leader_only=True,
     ),
     Method(
+        f"{_CLUSTER}/Rekey", cluster_pb2.RekeyRequest, cluster_pb2.RekeyReply, CLIENTS, 5.0,
+        repeatable=True,
+    ),
+    Method(
         f"{_RING}/Submit", ring_pb2.SubmitRequest, ring_pb2.SubmitReply, ROLES, 10.0,
         repeatable=False, leader_only=True, request_bytes_max=BULK_BYTES_MAX,
     ),

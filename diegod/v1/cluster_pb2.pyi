@@ -428,6 +428,8 @@ Global___SaveSnapshotReply: _TypeAlias = SaveSnapshotReply  # noqa: Y015
 
 @_typing.final
 class RekeyRequest(_message.Message):
+    """How far the member that is asked has encrypted its store anew under its active key."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -449,9 +451,13 @@ class RekeyReply(_message.Message):
     ACTIVE_KEY_FIELD_NUMBER: _builtins.int
     KEY_NAMES_FIELD_NUMBER: _builtins.int
     percent: _builtins.int
+    """100: nothing needs another key"""
     active_key: _builtins.str
+    """empty: nothing is encrypted"""
     @_builtins.property
-    def key_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def key_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """that its store still needs"""
+
     def __init__(
         self,
         *,

@@ -1,12 +1,17 @@
-"""`python -m tests.bench [writes] [tasks] [instances]`"""
+"""`python -m tests.bench [writes] [tasks] [instances] [at_rest]`"""
 
 import asyncio
 import sys
 
 from diegod.telemetry import logs
-from tests.bench import instances, tasks, writes
+from tests.bench import at_rest, instances, tasks, writes
 
-_SECTIONS = {"writes": writes.run, "tasks": tasks.run, "instances": instances.run}
+_SECTIONS = {
+    "writes": writes.run,
+    "tasks": tasks.run,
+    "instances": instances.run,
+    "at_rest": at_rest.run,
+}
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ class ClusterService:
             f"{_SERVICE}/GetVersion": self.get_version,
             f"{_SERVICE}/GetBbsStatus": self.get_bbs_status,
             f"{_SERVICE}/GetStatus": self.get_status,
+            f"{_SERVICE}/Rekey": self.rekey,
         }
 
     async def get_version(
@@ -47,6 +48,7 @@ class ClusterService:
         member, leadership = self._access.member, self._access.member.leadership
         with self._access.state() as state:
             counters, comparison = state.counters(), state.last_comparison()
+        encryption = member.rekey_progress()
         return api.GetBbsStatusReply(
             member_id=member.birth.member_id,
             cluster_id=member.birth.cluster_id,
@@ -71,6 +73,18 @@ class ClusterService:
             hash_index=comparison.index if comparison else 0,
             hash=comparison.state_hash if comparison else b"",
             members_revision=member.members.revision,
+            key_names=encryption.key_names,
+            rekey_percent=encryption.percent,
+        )
+
+    async def rekey(self, request: api.RekeyRequest, caller: Principal) -> api.RekeyReply:
+        """How far this member's own re-encryption is. It begins by itself, when a start finds
+        values under another key than the active one: keys are read only then."""
+        progress = self._access.member.rekey_progress()
+        return api.RekeyReply(
+            percent=progress.percent,
+            active_key=progress.active_key,
+            key_names=progress.key_names,
         )
 
     async def get_status(

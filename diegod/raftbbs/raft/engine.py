@@ -43,6 +43,7 @@ from diegod.raftbbs.raft.transfer import Transfer
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth
 from diegod.raftbbs.store.members import effective
+from diegod.raftbbs.store.rekeying import Rekeying
 from diegod.world import Ids
 
 _REQUEST_IDS = float(1 << 48)
@@ -79,6 +80,7 @@ class Engine:
         self._answers: list[Answer] = []
         self._applied: list[Applied] = []
         self._environment = environment
+        self.rekeying = Rekeying(environment)
         self._transaction = StepTransaction(environment)
         self._journal = Journal(environment, self._transaction, self._limits)
         self._outbox = Outbox()
@@ -166,12 +168,16 @@ class Engine:
                 self._comparing.look(leads=self._library.leads, term=self._library.term)
             self._journal.set_applied_index(self._library.applied_index)
             self._cut_log()
+            if self.rekeying.due_at() <= now:
+                self.rekeying.go_on(self._transaction.writer, now)
             self._journal.save()
             self._transaction.commit()
         except BaseException:
             self._transaction.abort()
             raise
         self._failed = False
+        if self.rekeying.committed():
+            self._serving.drop()
         return self._release()
 
     def close(self) -> None:
@@ -211,7 +217,8 @@ class Engine:
             return self._now
         acts_at = library.heartbeat_at if library.leads else library.election_deadline
         oldest = next(iter(self._open.values()), float("inf"))
-        return max(self._now, min(acts_at, oldest, self._confirmations.next_deadline()))
+        others = self._confirmations.next_deadline(), self.rekeying.due_at()
+        return max(self._now, min(acts_at, oldest, *others))
 
     def leadership(self) -> Leadership:
         """What the last step ended with."""
@@ -311,7 +318,7 @@ class Engine:
     def _release(self) -> StepResult:
         """Hand out what the step collected: it is durable now."""
         confirmations, gate = self._confirmations, self._gate
-        notices = self._serving.notices + self._fetching.notices
+        notices = self._serving.notices + self._fetching.notices + self.rekeying.notices
         result = StepResult(
             self.leadership(),
             self._outbox.take(),
@@ -325,7 +332,7 @@ class Engine:
             notices,
         )
         self._transfer.answers, self._members_changed = [], False
-        self._serving.notices, self._fetching.notices = [], []
+        self._serving.notices, self._fetching.notices, self.rekeying.notices = [], [], []
         self._answers, self._applied = [], []
         confirmations.reads, confirmations.confirmations, gate.refused = [], [], []
         return result

@@ -47,6 +47,7 @@ class Serving:
         self._making: Future[Snapshot] | None = None
         self._copy: Snapshot | None = None
         self._file: int | None = None
+        self._is_outdated = False
         self._used_at = _NEVER
         self._not_before = _NEVER
         self.pinned_index: int | None = None
@@ -81,6 +82,12 @@ class Serving:
         elif self._copy is not None and (self._is_unused(now) or self._is_a_burden()):
             self._drop()
 
+    def drop(self) -> None:
+        """Never serve what was copied up to now: it needs keys that are about to be dropped."""
+        self._is_outdated = self._making is not None
+        if self._copy is not None:
+            self._drop()
+
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:
@@ -102,6 +109,9 @@ class Serving:
         self._copy, self._used_at = copy, now
         self.pinned_index = copy.index
         self.notices.append(f"made a copy of the state up to entry {copy.index}, {copy.size} bytes")
+        if self._is_outdated:
+            self._is_outdated = False
+            self._drop()
 
     def _is_unused(self, now: float) -> bool:
         return now - self._used_at > self._timing.snapshot_kept_s

@@ -6,7 +6,9 @@ the log after a crash (F13), floods the peer (F14), has no digest (F16), and for
 
 A copy is the environment of whoever made it. Of that, the tables of the state and one entry of the
 log, the one that was applied last, are the cluster's; they are taken over. The table `meta` (birth
-record, term, vote, peers' stores) is the member's own: the receiver's replaces it.
+record, term, vote, peers' stores) is the member's own: the receiver's replaces it. An encrypted
+copy is opened with the receiver's keys; what is not under its active key is encrypted anew after
+its start.
 
     make       where the state is: a consistent copy, its digest, and the entry that it ends with
     prepare    where it is wanted, beside the ticks: verified, and stripped of what was another's
@@ -37,6 +39,7 @@ from diegod.raftbbs.raft.journal import (
 from diegod.raftbbs.store import identity, migration
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed, StoreMissing
 from diegod.raftbbs.store.identity import META_TABLE, StoreRefused, flush_names
+from diegod.raftbbs.store.key_registry import KeysRefused, unlock
 
 OUTGOING_FOLDER = "outgoing"
 INCOMING_FOLDER = "incoming"
@@ -147,8 +150,13 @@ class _opened:  # noqa: N801 - used like a function
 
     def __init__(self, folder: Path, like: Environment) -> None:
         self._environment = Environment.open(folder, durable=like.durable, map_size=like.map_size)
-        if migration.is_previous(self._environment):
-            migration.migrate(self._environment)
+        try:
+            if migration.is_previous(self._environment):
+                migration.migrate(self._environment)
+            unlock(self._environment, like.keyring)
+        except BaseException:
+            self._environment.close()
+            raise
 
     def __enter__(self) -> Environment:
         return self._environment
@@ -168,5 +176,5 @@ def _ends_with(folder: Path, environment: Environment) -> tuple[int, int]:
             with copy.begin_read() as transaction:
                 state = read_hard_state(transaction, meta) or HardState()
                 return state.applied_index, read_term(transaction, log, state.applied_index)
-    except (StoreRefused, StoreMissing, StoreFailed, Fatal, ValueError) as error:
+    except (StoreRefused, StoreMissing, StoreFailed, Fatal, KeysRefused, ValueError) as error:
         raise SnapshotRefused(f"it can't be read: {error}") from error

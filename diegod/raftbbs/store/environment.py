@@ -2,8 +2,8 @@
 
 The only importer of `lmdb`. It knows keys and values as bytes; what they mean is said elsewhere.
 Every value lies in an envelope, closed by `put` and opened by `get` and `scan`, so that nobody can
-forget it. Not here: the lock on the data folder (the caller takes it before it opens anything) and
-what an envelope is (`envelope`).
+forget it. Not here: the lock on the data folder (the caller takes it before it opens anything),
+what an envelope is (`envelope`), and which keys a store needs (`key_registry`).
 
 Facts that shape this module:
 
@@ -18,7 +18,7 @@ import os
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -26,12 +26,15 @@ from typing import Protocol, Self
 import lmdb
 
 from diegod.raftbbs.store.envelope import PLAIN_ENVELOPE, Envelope
+from diegod.security.at_rest import NO_KEYS, Keyring
 
 KEY_BYTES_MAX = 511  # LMDB's own limit
 MAP_SIZE_BYTES = 64 << 30  # address space, not disk: the file grows as it is used
 _TABLES_MAX = 32
 _LMDB_0_9 = 0  # the file format of liblmdb 0.9; later ones can't be read back by it
 DATA_FILE = "data.mdb"
+KEYS_TABLE = "keys"
+_NEVER_SEALED = ("meta", KEYS_TABLE)  # nothing secret, and read before any key is known
 _WRITTEN = struct.Struct(">HI")  # lengths of key and value, in the digest of a write set
 _DELETED = 0xFFFFFFFF  # as the length of a value
 
@@ -53,7 +56,7 @@ class Hash(Protocol):
 class Table:
     """A named table of one environment. Pass it to the methods of a transaction."""
 
-    __slots__ = ("handle", "hashed", "name", "place")
+    __slots__ = ("handle", "hashed", "name", "never_sealed", "place")
 
     def __init__(self, name: str, handle: "lmdb._Database", hashed: bool) -> None:
         self.name = name
@@ -62,6 +65,8 @@ class Table:
         """With a key behind it: where a value belongs, as its envelope knows it."""
         self.hashed = hashed
         """Whether what is written here is part of a write set's digest."""
+        self.never_sealed = name in _NEVER_SEALED
+        """Whether its values are plain, whatever the store is."""
 
     def __repr__(self) -> str:
         return f"Table({self.name!r})"
@@ -70,9 +75,9 @@ class Table:
 class ReadTransaction:
     """The store as it was when this began. Close it soon: LMDB keeps old pages for it."""
 
-    def __init__(self, transaction: "lmdb.Transaction[bytes]", environment: "Environment") -> None:
+    def __init__(self, transaction: "lmdb.Transaction[bytes]", envelope: Envelope) -> None:
         self._transaction = transaction
-        self._envelope = environment.envelope
+        self._envelope = envelope
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +93,9 @@ class ReadTransaction:
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The value of a key, None when it has none. Raises EnvelopeError."""
         stored = self.stored(table, key)
-        return None if stored is None else self._envelope.unwrap(table.place + key, stored)
+        if stored is None:
+            return None
+        return self._envelope_in(table).unwrap(table.place + key, stored)
 
     def stored(self, table: Table, key: bytes) -> bytes | None:
         """The value of a key in its envelope."""
@@ -113,7 +120,7 @@ class ReadTransaction:
         A row that the same transaction changes behind the scan is not seen again; one that it
         adds ahead of the scan is. Raises EnvelopeError.
         """
-        unwrap, place = self._envelope.unwrap, table.place
+        unwrap, place = self._envelope_in(table).unwrap, table.place
         for key, stored in self.scan_stored(
             table, prefix, start=start, stop=stop, reverse=reverse
         ):
@@ -127,7 +134,7 @@ class ReadTransaction:
         start: bytes | None = None,
         stop: bytes | None = None,
         reverse: bool = False,
-    ) -> Iterator[tuple[bytes, bytes]]:
+    ) -> Generator[tuple[bytes, bytes], None, None]:
         """As `scan`, with the values in their envelopes."""
         first, end = (prefix, _after_prefix(prefix)) if prefix else (start or b"", stop)
         try:
@@ -174,12 +181,15 @@ class ReadTransaction:
         """End the transaction; what it wrote never was. Doing so twice is harmless."""
         self._transaction.abort()
 
+    def _envelope_in(self, table: Table) -> Envelope:
+        return PLAIN_ENVELOPE if table.never_sealed else self._envelope
+
 
 class WriteTransaction(ReadTransaction):
     """All or nothing. As a context it commits, unless an exception leaves the block."""
 
     def __init__(self, transaction: "lmdb.Transaction[bytes]", environment: "Environment") -> None:
-        super().__init__(transaction, environment)
+        super().__init__(transaction, environment.envelope)
         self._environment = environment
         self._open = True
         self.digest: Hash | None = None
@@ -199,7 +209,7 @@ class WriteTransaction(ReadTransaction):
     def put(self, table: Table, key: bytes, value: bytes, *, append: bool = False) -> None:
         """Set a key. `append` promises that the key is greater than all others: it is faster."""
         place = table.place + key
-        self.put_stored(table, key, self._envelope.wrap(place, value), append=append)
+        self.put_stored(table, key, self._envelope_in(table).wrap(place, value), append=append)
         if self.digest is not None and table.hashed:
             self.digest.update(place + _WRITTEN.pack(len(key), len(value)) + value)
 
@@ -213,6 +223,11 @@ class WriteTransaction(ReadTransaction):
             raise _failed("write", error) from error
         if not written:
             raise ValueError(f"the key {key!r} is not greater than the last one of {table.name}")
+
+    def rewrap(self, table: Table, key: bytes, stored: bytes) -> None:
+        """Put a value of this table, as it was found, into an envelope as they are made now."""
+        envelope, place = self._envelope_in(table), table.place + key
+        self.put_stored(table, key, envelope.wrap(place, envelope.unwrap(place, stored)))
 
     def delete(self, table: Table, key: bytes) -> bool:
         """Remove a key; whether it was there."""
@@ -265,6 +280,8 @@ class Environment:
         self._tables: dict[str, Table] = {}
         self.envelope: Envelope = PLAIN_ENVELOPE
         """How values are closed and opened, by transactions that begin from now on."""
+        self.keyring: Keyring = NO_KEYS
+        """The keys at hand, for this store and for copies of it; see `key_registry`."""
         self.before_commit: Callable[[], None] | None = None
         """Called before each commit. A simulation raises from it: a crash at the worst moment."""
         self.writing_thread: int | None = None
@@ -305,7 +322,7 @@ class Environment:
         return cls(path, environment, durable, map_size)
 
     def table(self, name: str, *, hashed: bool = False) -> Table:
-        """The table of this name, made when it is missing. `hashed` counts with the first call.
+        """The table of this name, made when it is missing; `hashed` once a call has said so.
 
         Ask before the first transaction that uses it: a transaction knows only the tables that were
         open when it began.
@@ -317,12 +334,23 @@ class Environment:
                 self._tables[name] = Table(name, handle, hashed)
             except lmdb.Error as error:
                 raise _failed(f"open the table {name}", error) from error
-        return self._tables[name]
+        table = self._tables[name]
+        table.hashed = table.hashed or hashed
+        return table
+
+    def table_names(self) -> list[str]:
+        """The names of all tables that there are, in order."""
+        try:
+            with self._environment.begin() as transaction, transaction.cursor() as cursor:
+                return [name.decode() for name in cursor.iternext(values=False)]
+        except lmdb.Error as error:
+            raise _failed("read", error) from error
 
     def begin_read(self) -> ReadTransaction:
         """A view of what is committed now. Any thread may have one."""
+        envelope = self.envelope  # before the view: it opens what was there and what comes
         try:
-            return ReadTransaction(self._environment.begin(), self)
+            return ReadTransaction(self._environment.begin(), envelope)
         except lmdb.Error as error:
             raise _failed("begin to read", error) from error
 

@@ -22,6 +22,8 @@ from diegod.raftbbs.store.environment import (
     Table,
     WriteTransaction,
 )
+from diegod.raftbbs.store.key_registry import KeysRefused, unlock
+from diegod.security.at_rest import NO_KEYS, Keyring
 
 STORE_FORMAT = envelope.FORMAT
 META_TABLE = "meta"
@@ -97,11 +99,13 @@ def load(
     cluster_id: str | None = None,
     durable: bool = True,
     map_size: int = MAP_SIZE_BYTES,
+    keyring: Keyring = NO_KEYS,
 ) -> tuple[Environment, Birth]:
     """Open the store of a folder and say whose it is; refuse a missing or foreign one.
 
     A store of the previous format becomes one of this format. `member_id` and `cluster_id` are
-    whom the caller believes to be; None asks nothing.
+    whom the caller believes to be; None asks nothing. From now on the store is written under the
+    active key of `keyring`.
     """
     try:
         environment = Environment.open(folder, durable=durable, map_size=map_size)
@@ -111,6 +115,10 @@ def load(
         _bring_up(environment)
         birth = read(environment)
         _check_expected(folder, birth, member_id, cluster_id)
+        unlock(environment, keyring)
+    except KeysRefused as error:
+        environment.close()
+        raise StoreRefused(str(error)) from None
     except BaseException:
         environment.close()
         raise

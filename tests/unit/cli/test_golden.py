@@ -8,7 +8,7 @@ import json
 import pytest
 
 from diegod.v1.cell_pb2 import GetCellReply, ListCellsReply
-from diegod.v1.cluster_pb2 import RemoveMemberReply, TransferLeadershipReply
+from diegod.v1.cluster_pb2 import RekeyReply, RemoveMemberReply, TransferLeadershipReply
 from diegod.v1.event_pb2 import WatchReply
 from diegod.v1.lrp_pb2 import DesireLrpReply, ListInstancesReply, ListLrpsReply, ScaleLrpReply
 from diegod.v1.record_pb2 import Task
@@ -41,6 +41,7 @@ COMMANDS = {
     "bbs-members": ["bbs", "members"],
     "bbs-remove": ["bbs", "remove", "bbs-2"],
     "bbs-transfer": ["bbs", "transfer"],
+    "bbs-rekey": ["bbs", "rekey"],
 }
 
 
@@ -67,6 +68,9 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "ClusterService/RemoveMember": RemoveMemberReply(members_revision=13),
         "ClusterService/TransferLeadership": TransferLeadershipReply(leader_id="bbs-2"),
         "ClusterService/GetVersion": records.a_version(),
+        "ClusterService/Rekey": RekeyReply(
+            percent=100, active_key="2026-11", key_names=["2026-11"]
+        ),
     }
     cluster.streams = {
         "TaskService/List": [ListTasksReply(tasks=[records.a_task(), failed, waiting])],

@@ -135,6 +135,20 @@ def test_config_check_tells_what_the_host_lacks(run: Run, home: Path) -> None:
     ]
 
 
+def test_config_check_tells_which_encryption_keys_are_no_good(run: Run, home: Path) -> None:
+    text = CONFIG.format(home).replace('["cell"]', '["bbs"]').split("[cell]")[0]
+    keys = f'[bbs.encryption.keys]\na = {{ file = "{home}/a" }}\nb = {{ file = "{home}/b" }}\n'
+    Path("c.toml").write_text(text + keys)
+    Path("b").write_text("ab" * 32)
+    Path("b").chmod(0o644)
+    result = run("config", "check", "c.toml")
+    assert result.status == 1
+    missing, readable, last = result.err.splitlines()[-3:]
+    assert missing.startswith(f'the encryption key "a": {home}/a can\'t be read (no such file')
+    assert readable.startswith(f'the encryption key "b": {home}/b has mode 0644: ')
+    assert last == "diegod: this host lacks something for these settings"
+
+
 def test_config_show_names_the_source_of_each_value(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

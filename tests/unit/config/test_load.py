@@ -150,6 +150,47 @@ def test_settings_that_contradict_one_another(tmp_path: Path) -> None:
     ]
 
 
+KEYS = """\
+[cluster]
+name = "p"
+[node]
+id = "a"
+[bbs.encryption]
+active_key = "2026-11"
+[bbs.encryption.keys]
+"2026-11" = { file = "/etc/diegod/keys/2026-11.key" }
+2026-05 = { file = "/etc/diegod/keys/2026-05.key" }
+"""
+
+
+def test_encryption_keys_are_files_by_name(tmp_path: Path) -> None:
+    encryption = load_settings(written(tmp_path, KEYS), {}).settings.bbs.encryption
+    assert encryption.active_key == "2026-11"
+    assert dict(encryption.keys) == {
+        "2026-11": "/etc/diegod/keys/2026-11.key",
+        "2026-05": "/etc/diegod/keys/2026-05.key",
+    }
+    nothing = load_settings(written(tmp_path, BBS), {}).settings.bbs.encryption
+    assert (nothing.active_key, dict(nothing.keys)) == ("", {})
+
+
+def test_encryption_keys_that_can_not_be_meant(tmp_path: Path) -> None:
+    text = KEYS.replace('"2026-11" = {', '"2026/11" = {').replace("/etc/diegod/keys/2026-05", "x")
+    assert problems(written(tmp_path, text)) == [
+        '6 [bbs.encryption] active_key: "2026-11" is not one of the keys: it needs a file there',
+        '8 [bbs.encryption.keys] 2026/11: "2026/11" is not the name of a key '
+        "(A–Z a–z 0–9 . _ -, at most 64)",
+        '9 [bbs.encryption.keys] 2026-05: "x.key" is not an absolute path',
+    ]
+
+
+@pytest.mark.parametrize("key", ['"/a/path"', "{ path = \"/a\" }", "{ file = 3 }", "{}"])
+def test_what_is_no_encryption_key(tmp_path: Path, key: str) -> None:
+    text = KEYS.replace('{ file = "/etc/diegod/keys/2026-05.key" }', key)
+    (problem,) = problems(written(tmp_path, text))
+    assert problem.startswith("7 [bbs.encryption] keys: ")
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -20,6 +20,7 @@ from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import Birth, Voter
 from diegod.raftbbs.store.tables import Tables
 from diegod.raftbbs.ticking import Ticking
+from diegod.security.at_rest import NO_KEYS, Keyring
 from diegod.security.identity import Principal, Role
 from diegod.v1.definition_pb2 import Action, LrpDefinition, RunAction, TaskDefinition
 from diegod.v1.record_pb2 import Cell, Resources
@@ -49,13 +50,20 @@ class Parts:
     ticking: Ticking
 
 
-def parts(folder: Path, history_changes: int = 1000, now: float | None = None) -> Parts:
+def parts(
+    folder: Path,
+    history_changes: int = 1000,
+    now: float | None = None,
+    keyring: Keyring = NO_KEYS,
+) -> Parts:
     """Make the store where there is none, and open it."""
     if not folder.exists():
         voters = (Voter(MEMBER, ADDRESS, "m1:8892"),)
         birth = Birth("cluster-id", CLUSTER, MEMBER, "store-1", voters)
         identity.create(folder, birth, durable=False)
-    environment, birth = identity.load(folder, durable=False, map_size=MAP_SIZE)
+    environment, birth = identity.load(
+        folder, durable=False, map_size=MAP_SIZE, keyring=keyring
+    )
     tables = Tables.open(environment)
     replica = Replica(tables, history_changes)
     begin = SystemClock().monotonic() if now is None else now

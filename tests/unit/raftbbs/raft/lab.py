@@ -5,7 +5,7 @@ LMDB environments in memory; `crash` keeps what was committed, `start` goes on f
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -29,6 +29,7 @@ from diegod.raftbbs.raft.elections import _PreVote
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.store.environment import ReadTransaction, Table, WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
+from diegod.security.at_rest import NO_KEYS, Keyring
 from diegod.world.ids import SeededIds
 from tests.sim.raft_member import MAP_SIZE, disks
 
@@ -41,7 +42,10 @@ class Member:
     """An engine and its disk. Its state: index -> payload."""
 
     def __init__(self, lab: "Lab", who: str) -> None:
-        self.environment, birth = load(lab.folder / who, durable=False, map_size=MAP_SIZE)
+        keyring = lab.keyrings.get(who, NO_KEYS)
+        self.environment, birth = load(
+            lab.folder / who, durable=False, map_size=MAP_SIZE, keyring=keyring
+        )
         self.state: Table = self.environment.table("state")
         self.record: Table = self.environment.table("members")
         self.inbox: list[tuple[str, RaftFrame]] = []
@@ -78,9 +82,11 @@ class Lab:
         engine_class: type[Engine] = Engine,
         member_class: type[Member] = Member,
         born: str = "",
+        keyrings: Mapping[str, Keyring] | None = None,
         **options: Any,
     ) -> None:
         """`born`: those that there are from the beginning, if not all."""
+        self.keyrings = dict(keyrings or {})
         self.folder, self.ids, self.options = folder, ids, options
         self.engine_class, self.member_class = engine_class, member_class
         self.now = 1000.0
