@@ -13,6 +13,7 @@ import structlog
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
+from diegod.node.backups import Backups
 from diegod.node.ports import unusable
 from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
@@ -102,6 +103,7 @@ async def _serve(
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
     driver = ThreadDriver(ticking, clock, _end_process)
     member = Member(birth, environment, tables, log.leadership(), driver.wake)
+    backups = Backups(settings.bbs.backup, member, clock)
     dialer = who.dialer()
     links = Links(
         birth.member_id,
@@ -121,12 +123,15 @@ async def _serve(
         await _listen(api, settings.node.bind, settings.bbs.port)
         ready()
         _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
-        await _until_one_fails(driver.run(member), links.run(), end_silent_watches(member, clock))
+        await _until_one_fails(
+            driver.run(member), links.run(), end_silent_watches(member, clock), backups.run()
+        )
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
         # Nobody may close the store under a copy that is being made.
         await asyncio.to_thread(copying.shutdown, cancel_futures=True)
+        await backups.close()
         log.close()
 
 

@@ -47,6 +47,8 @@ class Member:
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self.note: Callable[[str], None] = lambda notice: None
+        self.alarms: dict[str, str] = {}
+        """What an operator should know, one sentence each, by whoever found it."""
         self._wake = wake
         self._inbox = Inbox()
         self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}

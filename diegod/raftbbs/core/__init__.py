@@ -10,7 +10,7 @@ from typing import Any
 
 from diegod.internal.v1.command_pb2 import Command
 from diegod.models.errors import Reason
-from diegod.raftbbs.core import desired, instances, members, tasks
+from diegod.raftbbs.core import adoption, desired, instances, members, tasks
 from diegod.raftbbs.core.decision import Decision, Refused, Unchanged
 from diegod.raftbbs.core.guards import lock_held, speaking_cell
 from diegod.raftbbs.core.keys import illegal_keys
@@ -50,6 +50,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "crash_instance": (CELL, instances.crash),
     "remove_instance": (CELL, instances.remove),
     "reject_instance": (CELL, instances.reject),
+    "adopt_instance": (CELL, adoption.adopt),
     "register_cell": (CELL, members.register_cell),
     "expire_cell": (BBS, members.expire_cell),
     "acquire_lock": (BRAIN, members.acquire_lock),

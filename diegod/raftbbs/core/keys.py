@@ -14,7 +14,13 @@ KEY_BYTES_MAX = 128
 
 #: Every field of a command, or of the row in it, that ends up in a key.
 _KEY_FIELDS = ("task_guid", "process_guid", "instance_guid", "cell_id", "domain", "name")
-_ROW_FIELDS = ("task", "desired_lrp", "cell")
+#: Of a row that comes with a command: what of it ends up in a key.
+_OWN = {
+    "task": ("task_guid", "domain"),
+    "desired_lrp": ("process_guid", "domain"),
+    "cell": ("cell_id",),
+    "instance": ("process_guid", "instance_guid"),
+}
 
 
 def illegal_keys(body: Any) -> Refused | None:
@@ -35,14 +41,12 @@ def _names(message: Any) -> Iterator[tuple[str, str]]:
     for field in _KEY_FIELDS:
         if field in fields:
             yield field, getattr(message, field)
-    for row in _ROW_FIELDS:
+    for row in _OWN:
         if row in fields:
             yield from _own_names(row, getattr(message, row))
 
 
 def _own_names(kind: str, row: Any) -> Iterator[tuple[str, str]]:
     """Of a row that comes with a command: its identity and its domain; the rest is not set yet."""
-    own = {"task": "task_guid", "desired_lrp": "process_guid", "cell": "cell_id"}[kind]
-    yield own, getattr(row, own)
-    if kind != "cell":
-        yield "domain", row.domain
+    for own in _OWN[kind]:
+        yield own, getattr(row, own)

@@ -61,6 +61,7 @@ class ClusterService:
             store_bytes=member.environment.used_bytes(),
             watches=len(member.feed),
             clock_offset_s=member.clock_offset_s,
+            alarms=list(member.alarms.values()),
         )
 
     def _members(self) -> list[api.BbsMember]:

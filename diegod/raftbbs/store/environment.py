@@ -304,6 +304,11 @@ class Environment:
                 raise _failed(f"open the table {name}", error) from error
         return self._tables[name]
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Those that were asked for, in that order."""
+        return tuple(self._tables.values())
+
     def begin_read(self) -> ReadTransaction:
         """A view of what is committed now. Any thread may have one."""
         try:

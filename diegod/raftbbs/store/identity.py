@@ -14,7 +14,13 @@ from typing import Any
 
 from diegod.raftbbs.store import envelope, migration
 from diegod.raftbbs.store.envelope import EnvelopeError
-from diegod.raftbbs.store.environment import MAP_SIZE_BYTES, Environment, StoreMissing
+from diegod.raftbbs.store.environment import (
+    MAP_SIZE_BYTES,
+    Environment,
+    StoreMissing,
+    Table,
+    WriteTransaction,
+)
 
 STORE_FORMAT = envelope.FORMAT
 META_TABLE = "meta"
@@ -69,7 +75,7 @@ def create(folder: Path, birth: Birth, *, durable: bool = True) -> None:
     try:
         meta = environment.table(META_TABLE)
         with environment.begin_write() as transaction:
-            transaction.put(meta, _KEY, _to_json(birth))
+            write(transaction, meta, birth)
     finally:
         environment.close()
     flush_names((folder, folder.parent))
@@ -124,6 +130,11 @@ def read(environment: Environment) -> Birth:
             "empty the folder and make it again"
         )
     return _from_json(stored)
+
+
+def write(transaction: WriteTransaction, meta: Table, birth: Birth) -> None:
+    """Make this the birth record of a store."""
+    transaction.put(meta, _KEY, _to_json(birth))
 
 
 def _check_expected(
