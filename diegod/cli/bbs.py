@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from diegod.cli import bbs_snapshot
+from diegod.cli.bbs_compact import compact_all
 from diegod.cli.errors import NO_ANSWER, USAGE, CliError
 from diegod.cli.render import Column, View, print_fields, print_row, print_rows
 from diegod.cli.session import Output, Session
@@ -15,6 +17,7 @@ from diegod.models.json_form import json_form
 from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply
 
 app = noun("The BBS: the replicated store of the cluster (bulletin board).")
+app.add_typer(bbs_snapshot.app, name="snapshot")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", envvar="DIEGOD_CONFIG")
@@ -79,6 +82,30 @@ def _voter(text: str, port: int, raft_port: int) -> tuple[str, str, str]:
         raise CliError(f'--voter: "{text}" is not ID=HOST[:PORT[:RAFT_PORT]]', USAGE)
     member_id, host = match[1], match[2]
     return member_id, f"{host}:{match[3] or port}", f"{host}:{match[4] or raft_port}"
+
+
+@verb(app, "recover")
+def recover(
+    session: Session, config: ConfigOption = None, epoch: bbs_snapshot.EpochOption = 0
+) -> None:
+    """Make this stopped member a cluster of one: only when a majority is lost for ever."""
+    from diegod.config.load import load_settings
+    from diegod.node.restore import recover as recovered
+    from diegod.node.statuses import StartError
+    from diegod.world import RandomIds
+
+    settings = load_settings(config, os.environ).settings
+    try:
+        reborn = recovered(settings, session.clock, RandomIds(), epoch=epoch)
+    except StartError as error:
+        raise CliError(error.message, error.status) from None
+    bbs_snapshot.print_reborn(session, reborn, settings.node.data_dir)
+
+
+@verb(app, "compact")
+async def compact(session: Session) -> None:
+    """Give the disk back what deleted records have left free, member by member."""
+    await compact_all(session)
 
 
 @verb(app, "status")

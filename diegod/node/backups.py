@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -18,7 +17,7 @@ from diegod.config.schema import BackupSettings
 from diegod.node.check_store import checked_apart
 from diegod.node.kept import SUFFIX, UNVERIFIED, Kept, kept_in, name_of
 from diegod.raftbbs.backup import file
-from diegod.raftbbs.backup.copying import take
+from diegod.raftbbs.backup.copying import require_room, take
 from diegod.raftbbs.backup.file import BackupRefused
 from diegod.raftbbs.core.kept_backups import to_remove
 from diegod.raftbbs.member import Member
@@ -47,27 +46,21 @@ class Backups:
         self._settings = settings
         self._member = member
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "backup")
 
     async def run(self) -> None:
         """For as long as the member lives."""
         if not self._settings.directory:
             return
-        loop = asyncio.get_running_loop()
         while True:
-            due_in_s = await loop.run_in_executor(self._thread, self._due_in_s)
+            due_in_s = await self._member.apart(self._due_in_s)
             await asyncio.sleep(due_in_s)
-            why = await loop.run_in_executor(self._thread, self._make_one)
+            why = await self._member.apart(self._make_one)
             if why:
                 self._member.alarms[ALARM] = why
                 _log.error("backup.failed", why=why)
                 await asyncio.sleep(min(_RETRY_S_MAX, self._every_s))
             else:
                 self._member.alarms.pop(ALARM, None)
-
-    async def close(self) -> None:
-        """Returns when nothing reads the store any more."""
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
     @property
     def _every_s(self) -> float:
@@ -113,7 +106,10 @@ class Backups:
 
 
 def backed_up(environment: Environment, birth: Birth, directory: Path, now_s: float) -> Path:
-    """Take a backup into a directory, and read it back. Raises BackupFailed, OSError, StoreFailed."""
+    """Take a backup into a directory, and read it back.
+
+    Raises BackupFailed, BackupRefused, OSError or StoreFailed.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(directory, birth)
     copy = environment.path / COPY_FOLDER
@@ -142,15 +138,6 @@ def problems_of(path: Path, scratch: Path | None = None) -> list[str]:
         except BackupRefused as error:
             return [str(error)]
         return checked_apart(Path(folder), manifest).problems
-
-
-def require_room(environment: Environment, folder: Path) -> None:
-    """Refuse where a copy would not fit: a full disk ends the member."""
-    needed, free = environment.used_bytes(), shutil.disk_usage(folder).free
-    if free < needed + needed // 10:
-        raise BackupFailed(
-            f"a copy of {needed} bytes has no room in {folder}, where {free} are free"
-        )
 
 
 def run_after(argv: Sequence[str], path: Path) -> None:

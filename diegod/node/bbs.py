@@ -19,6 +19,7 @@ from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import ThreadDriver
 from diegod.raftbbs.edge.access import Access
+from diegod.raftbbs.edge.backup import BackupService
 from diegod.raftbbs.edge.cells import CellService
 from diegod.raftbbs.edge.cluster import ClusterService
 from diegod.raftbbs.edge.logs import LogRelay
@@ -131,7 +132,7 @@ async def _serve(
         await dialer.close()
         # Nobody may close the store under a copy that is being made.
         await asyncio.to_thread(copying.shutdown, cancel_futures=True)
-        await backups.close()
+        await member.close()
         log.close()
 
 
@@ -147,6 +148,7 @@ def handlers(
         **EventService(access).handlers(),
         **RingService(access, ttl_s).handlers(),
         **ClusterService(access, connected).handlers(),
+        **BackupService(access).handlers(),
         **LogRelay(access, dialer).handlers(),
     }
 

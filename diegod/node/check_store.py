@@ -1,7 +1,7 @@
 """`python -m diegod.node.check_store FOLDER`: read all of a store, in a process of its own.
 
-A store whose pages are damaged can end whoever reads it, by a signal. So nobody reads one that is not
-known to be whole: they ask here. What was found is one line of JSON.
+A store whose pages are damaged can end whoever reads it, by a signal. So nobody reads one that is
+not known to be whole: they ask here. What was found is one line of JSON.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A member's store from a backup, or out of a cluster that has lost its quorum: offline, locked.
 
-Both make the new store beside, whole and durable, before it gets its name; so a crash leaves what was
-there. What a new epoch means is `diegod.raftbbs.core.epochs`.
+Both make the new store beside, whole and durable, before it gets its name; so a crash leaves what
+was there. What a new epoch means is `diegod.raftbbs.core.epochs`.
 """
 
 import shutil
@@ -171,7 +171,7 @@ def _epoch_of_folder(path: Path) -> int:
 def _checked_store(store: Path, settings: Settings) -> Birth:
     """Whose store it is, once it is known that reading it harms nobody."""
     if not (store / DATA_FILE).exists():
-        raise StartError(f"there is no store in {store}: recover a member that has one", NOT_CURABLE)
+        raise StartError(f"there is no store in {store}: recover one that has it", NOT_CURABLE)
     _require_whole(store, None)
     environment, birth = identity.load(store, member_id=settings.node.id)
     environment.close()

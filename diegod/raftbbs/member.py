@@ -7,6 +7,7 @@ a thread of its own in production, the loop itself in simulation) and brings the
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from diegod.internal.v1.command_pb2 import Command, Outcome
@@ -50,6 +51,7 @@ class Member:
         self.alarms: dict[str, str] = {}
         """What an operator should know, one sentence each, by whoever found it."""
         self._wake = wake
+        self._beside = ThreadPoolExecutor(1, "beside")  # its thread is made when it is needed
         self._inbox = Inbox()
         self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}
         self._reading: dict[int, list[asyncio.Future[None]]] = {}
@@ -103,6 +105,20 @@ class Member:
             return await self._answer(self._renewing, number)
         except DomainError as error:
             raise self._directed(error) from None
+
+    async def apart(self, work: Callable[[], T]) -> T:
+        """Work that reads the store and takes long, one at a time in a thread beside the ticks."""
+        running = asyncio.get_running_loop().run_in_executor(self._beside, work)
+        return await asyncio.shield(running)
+
+    def shrink_store(self) -> None:
+        """Have the store replaced by a compact copy with the next tick: this process then ends."""
+        self._inbox.shrink = True
+        self._wake()
+
+    async def close(self) -> None:
+        """Returns when nobody reads the store beside the ticks any more."""
+        await asyncio.to_thread(self._beside.shutdown, cancel_futures=True)
 
     def received(self, peer: str, frame: RaftFrame) -> None:
         self._inbox.frames.append((peer, frame))

@@ -61,9 +61,12 @@ class Inbox:
     submissions: list[Submission] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
     renewals: list[Renewal] = field(default_factory=list)
+    shrink: bool = False  # replace the store by a compact copy of itself
 
     def __bool__(self) -> bool:
-        return bool(self.frames or self.links or self.submissions or self.reads or self.renewals)
+        """Whether anything has come in."""
+        work = self.frames or self.links or self.submissions or self.reads or self.renewals
+        return bool(work) or self.shrink
 
 
 @dataclass
@@ -122,6 +125,8 @@ class Ticking:
         self._links_seen += len(inbox.links)
         result = TickResult(self._log.leadership(), links_seen=self._links_seen)
         result.clock_offset_s = self._time.clock_offset_s(monotonic_s, wall_s)
+        if inbox.shrink:
+            self._log.request_shrinking()
         self._take(inbox, result)
         step = self._log.step(
             inbox.frames, self._proposals(monotonic_s, wall_s), inbox.reads, monotonic_s

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import diegod
-from diegod.raftbbs.backup.file import Manifest, data_digest
+from diegod.raftbbs.backup.file import BackupRefused, Manifest, data_digest
 from diegod.raftbbs.raft.journal import LOG_TABLE, HardState, read_hard_state, read_term
 from diegod.raftbbs.store import identity
 from diegod.raftbbs.store.envelope import Envelope
@@ -14,6 +14,9 @@ from diegod.raftbbs.store.environment import DATA_FILE, MAP_SIZE_BYTES, Environm
 from diegod.raftbbs.store.identity import META_TABLE
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
+
+#: What else is left on the disk beside a copy: writes go on while it is made.
+_SPARE_BYTES = 64 << 20
 
 #: How the values of a copy are opened; None: they are plain.
 OpenEnvelope = Callable[[Environment], Envelope]
@@ -51,6 +54,15 @@ def take(environment: Environment, folder: Path, now_s: float) -> Manifest:
         described = _described(copy)
     size, digest = data_digest(folder / DATA_FILE)
     return described(now_s, size, digest)
+
+
+def require_room(environment: Environment, folder: Path) -> None:
+    """Refuse where a copy would not fit: a full disk ends the member."""
+    needed, free = environment.needed_bytes(), shutil.disk_usage(folder).free
+    if free < needed + needed // 10 + _SPARE_BYTES:
+        raise BackupRefused(
+            f"a copy of {needed >> 20} MB has no room in {folder}: {free >> 20} MB are free"
+        )
 
 
 def counts_of(environment: Environment) -> dict[str, int]:

@@ -189,6 +189,10 @@ class ReplicatedLog(Protocol):
     def request_confirmation(self, id: int) -> None:  # noqa: A002 - it is the caller's id
         """Ask with the next step whether this member leads; answered in `confirmations`."""
 
+    def request_shrinking(self) -> None:
+        """Replace the store by a compact copy of itself at the beginning of the next step, which
+        then raises `Replaced`; where that fails, a notice says why."""
+
     def next_deadline(self) -> float:
         """When the next step is due if nothing comes in; the last `now` when one is due at once."""
 

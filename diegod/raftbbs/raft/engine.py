@@ -32,6 +32,7 @@ from diegod.raftbbs.raft.guarded import APPLIED, DUE, NOT_APPLIED, Library, mome
 from diegod.raftbbs.raft.journal import REGULAR, Journal
 from diegod.raftbbs.raft.proven import require_proven
 from diegod.raftbbs.raft.serving import Serving
+from diegod.raftbbs.raft.shrinking import shrink
 from diegod.raftbbs.raft.snapshot import Background, inline, install
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment, StoreFailed
@@ -64,6 +65,8 @@ class Engine:
         self._now = now
         self._failed = False
         self._is_due = False
+        self._shrinking = False
+        self._shrinking_notices: list[str] = []
         self._asking: list[int] = []
         self._open: dict[int, float] = {}
         self._answers: list[Answer] = []
@@ -162,6 +165,10 @@ class Engine:
         self._asking.append(id)
         self._is_due = True
 
+    def request_shrinking(self) -> None:
+        """Replace the store by a compact copy of itself with the next step."""
+        self._shrinking = self._is_due = True
+
     def next_deadline(self) -> float:
         """When the next step is due if nothing comes in; the last `now` when one is due at once."""
         library = self._library
@@ -220,6 +227,12 @@ class Engine:
         if snapshot := self._fetching.prepared(self._now):
             install(self._environment, self._journal.state, snapshot, self._fetching.folder)
             raise Replaced(f"the state up to entry {snapshot.index} was taken over from the leader")
+        if self._shrinking:
+            self._shrinking = False
+            if why := shrink(self._environment):
+                self._shrinking_notices = [f"the store is not compacted: {why}"]
+            else:
+                raise Replaced("the store was replaced by a compact copy of itself")
 
     def _cut_log(self) -> None:
         """Cut off a portion of what is applied, not among the newest, and nobody's to come."""
@@ -236,7 +249,7 @@ class Engine:
     def _release(self) -> StepResult:
         """Hand out what the step collected: it is durable now."""
         confirmations, gate = self._confirmations, self._gate
-        notices = self._serving.notices + self._fetching.notices
+        notices = self._serving.notices + self._fetching.notices + self._shrinking_notices
         result = StepResult(
             self.leadership(),
             self._outbox.take(),
@@ -247,7 +260,7 @@ class Engine:
             gate.refused,
             notices,
         )
-        self._serving.notices, self._fetching.notices = [], []
+        self._serving.notices, self._fetching.notices, self._shrinking_notices = [], [], []
         self._answers, self._applied = [], []
         confirmations.reads, confirmations.confirmations, gate.refused = [], [], []
         return result

@@ -7,6 +7,7 @@ refused, with everything it sends.
 """
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
+from diegod.models.epochs import EPOCH_FIRST
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment
@@ -33,6 +34,7 @@ class Greeting:
                 member_id=birth.member_id,
                 store_id=birth.store_id,
                 store_format=birth.store_format,
+                epoch=birth.epoch,
             )
         )
 
@@ -65,8 +67,21 @@ class Greeting:
             return f"its store belongs to the member {hello.member_id!r}"
         if hello.store_format != self._birth.store_format:
             return f"its store has format {hello.store_format}, ours {self._birth.store_format}"
+        if complaint := _other_epoch(hello.epoch or EPOCH_FIRST, self._birth.epoch):
+            return complaint
         if not hello.store_id or hello.store_id == self._birth.store_id:
             return "its store has no id of its own: it is a copy"
         if known is not None and hello.store_id != known:
             return f"its store is {hello.store_id!r}, we know it with {known!r}: it must not vote"
         return ""
+
+
+def _other_epoch(theirs: int, ours: int) -> str:
+    """A store of another epoch holds what a restore or a recovery has taken back, or does not hold
+    what came after; "" when it is of ours."""
+    if theirs == ours:
+        return ""
+    return (
+        f"its store is of epoch {theirs}, ours of epoch {ours}: the member with the earlier one "
+        "has to join again (diegod bbs join)"
+    )

@@ -33,6 +33,7 @@ _TABLES_MAX = 32
 _LMDB_0_9 = 0  # the file format of liblmdb 0.9; later ones can't be read back by it
 DATA_FILE = "data.mdb"
 _WRITTEN = struct.Struct(">HI")  # lengths of key and value, in the digest of a write set
+_META_PAGES = 2
 _DELETED = 0xFFFFFFFF  # as the length of a value
 
 
@@ -337,6 +338,15 @@ class Environment:
         """How much of the file LMDB has used, free pages among it."""
         pages = self._environment.info()["last_pgno"] + 1
         return pages * self._environment.stat()["psize"]
+
+    def needed_bytes(self) -> int:
+        """How much of it a compact copy would have, as far as the tables are known here."""
+        psize = self._environment.stat()["psize"]
+        with self._environment.begin() as transaction:
+            stats = [self._environment.stat()]
+            stats += [transaction.stat(table.handle) for table in self.tables]
+        pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
+        return psize * (_META_PAGES + pages)
 
     def _refuse_to_wait_for_itself(self) -> None:
         """LMDB would wait for this thread's own transaction, for ever and without a word."""
