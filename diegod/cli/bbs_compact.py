@@ -74,7 +74,8 @@ async def _back(session: Session, member: BbsMember) -> int:
         await asyncio.sleep(_LOOK_EVERY_S)
         waited_s += _LOOK_EVERY_S
     raise CliError(
-        f"{member.member_id} is not back. Look at its log; the others are left as they are", NO_ANSWER
+        f"{member.member_id} is not back: look at its log. The others are left as they are",
+        NO_ANSWER,
     )
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -52,7 +52,7 @@ async def save(
     aside = backup_file.aside_of(file)
     try:
         async with session.client() as client:
-            with open(aside, "wb", opener=_private) as out:
+            with _private_file(aside) as out:
                 async for piece in client.backup(stale=stale):
                     out.write(piece)
                 out.flush()
@@ -212,5 +212,7 @@ def _refusing(read: Any) -> "Manifest":
     return manifest
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+def _private_file(path: Path) -> BinaryIO:
+    """A new file, or an empty one, that only its owner may read."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")

@@ -24,7 +24,7 @@ def adopt(view: View, command: c.AdoptInstance, context: Context) -> Decision:
     if made_at is None:
         return Refused(Reason.INVALID_REQUEST, f'"{given.instance_guid}" is no instance guid')
     known = view.actual_lrp(given.instance_guid)
-    if known is not None:
+    if known is not None and not _is_nowhere(known):
         return _known_already(known, context)
     if epoch_of(made_at) >= epoch_of(context.revision):
         return _refused(given, "it was made in this epoch, and its row is gone")
@@ -41,6 +41,11 @@ def _known_already(known: ActualLrp, context: Context) -> Decision:
         Reason.RUNNING_ON_DIFFERENT_CELL,
         f"instance {known.instance_guid} is on {known.cell_id or 'no cell'}",
     )
+
+
+def _is_nowhere(row: ActualLrp) -> bool:
+    """As it was before it was placed where it runs now."""
+    return row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id
 
 
 def _unwanted(view: View, given: ActualLrp, desired: DesiredLrp | None) -> Refused:
@@ -65,14 +70,16 @@ def _in_place_of(
     """The ordinary instance of that index gives way if it is older, or on no cell."""
     steps: list[RowChange] = []
     for row in view.instances_at(given.process_guid, given.index):
-        if row.presence != ActualLrp.ORDINARY:
+        if row.presence != ActualLrp.ORDINARY or row.instance_guid == given.instance_guid:
             continue
         is_newer = (_revision_of(row.instance_guid) or 0) > made_at
         if is_newer and (row.placed_cell_id or row.state in _ON_A_CELL):
             return _refused(given, f"instance {row.instance_guid} has taken its place")
         steps.append(_giving_way(row))
     adopted = _adopted(view, given, desired, context)
-    return Changed((*steps, RowChange(Change.CREATED, adopted)))
+    is_known = view.actual_lrp(given.instance_guid) is not None
+    verb = Change.CHANGED if is_known else Change.CREATED
+    return Changed((*steps, RowChange(verb, adopted)))
 
 
 def _giving_way(row: ActualLrp) -> RowChange:
@@ -84,8 +91,8 @@ def _giving_way(row: ActualLrp) -> RowChange:
 
 
 def _adopted(view: View, given: ActualLrp, desired: DesiredLrp, context: Context) -> ActualLrp:
-    """With a definition that is not known here it counts as older than any: it is replaced as in
-    an update, one instance at a time."""
+    """CLAIMED until it is healthy. With a definition that is not known here it counts as older than
+    any: it is replaced as in an update, one instance at a time."""
     cell = view.cell(context.caller_id)
     definition = view.lrp_definition(desired.process_guid, given.definition_revision)
     row = ActualLrp(
@@ -93,7 +100,7 @@ def _adopted(view: View, given: ActualLrp, desired: DesiredLrp, context: Context
         index=given.index,
         domain=desired.domain,
         instance_guid=given.instance_guid,
-        state=ActualLrp.RUNNING,
+        state=ActualLrp.RUNNING if given.routable else ActualLrp.CLAIMED,
         definition_revision=given.definition_revision if definition is not None else 0,
         cell_id=context.caller_id,
         cell_incarnation=context.cell_incarnation,

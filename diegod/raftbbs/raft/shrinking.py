@@ -1,8 +1,8 @@
 """A store without its free pages: a compact copy of it, put in its place within a step.
 
 LMDB's file never becomes smaller by itself: what is deleted leaves pages that later writes use. The
-copy is made while no step is under way, so it is the whole truth; one rename makes it the store, and
-the member begins again with it. While it is made the member does nothing else.
+copy is made while no step is under way, so it is the whole truth. One rename makes it the store,
+and the member begins again with it. While it is made the member does nothing else.
 """
 
 import os

@@ -1,0 +1,189 @@
+"""Backups of a running cluster, restored with its cells at work: nothing starts twice, what runs
+goes on."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diegod.client import Client
+from diegod.client.tasks import task_definition
+from diegod.models.epochs import EPOCH_REVISIONS
+from diegod.models.errors import DomainError
+from diegod.v1.definition_pb2 import Action, LrpDefinition, RunAction
+from diegod.v1.record_pb2 import ActualLrp, Cell, Task
+from tests.cluster.roles import Processes, Site, new_site
+from tests.cluster.terminal import Terminal, new_terminal
+from tests.cluster.waiting import is_alive, until, whole_lines
+
+pytestmark = pytest.mark.timeout(240)
+BBS, BRAIN, CELL = "bbs-1", "brain-1", "cell-1"
+SETTLED_S = 40.0  # a lease, a brain that takes over, and a machine that is busy
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One member, a brain and a cell; nothing runs until a test says so."""
+
+    site: Site
+    processes: Processes
+    user: Terminal
+
+    @property
+    def backup(self) -> Path:
+        return self.user.home / "one.backup"
+
+    def client(self) -> Client:
+        return self.site.client()
+
+    def run(self, *arguments: str) -> Any:
+        return self.user.run(*arguments).succeeded()
+
+    def save(self) -> None:
+        self.run("bbs", "snapshot", "save", str(self.backup))
+
+    def restore(self, *options: str) -> dict[str, Any]:
+        """As after the loss of the member's disk, with everything else at work."""
+        config = str(self.site.nodes[BBS].config)
+        self.processes.stop(BBS)
+        shutil.rmtree(self.site.nodes[BBS].data)
+        restoring = ["bbs", "snapshot", "restore", str(self.backup), "--config", config, *options]
+        record: dict[str, Any] = self.run(*restoring, "-o", "json").record
+        self.processes.start(BBS)
+        return record
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    site = new_site(new_terminal(tmp_path / "home"))
+    for id_ in (BBS, BRAIN, CELL):
+        site.add(id_.partition("-")[0], id_)
+    site.issue("user", "alice", site.folder / "alice")
+    site.furnish()
+    site.init_stores()
+    processes = Processes(site)
+    try:
+        processes.start(BBS)
+        yield Plant(site, processes, site.user())
+    finally:
+        processes.end()
+
+
+def appending(guid: str, file: Path, then: str = "") -> Any:
+    script = f"echo started >> {file}; {then}"
+    return task_definition(guid, rootfs="preloaded:busybox", argv=["sh", "-c", script])
+
+
+async def ended(client: Client, guid: str) -> Task:
+    async with asyncio.timeout(SETTLED_S):
+        while True:
+            try:
+                task = await client.tasks.get(guid)
+            except DomainError:
+                task = Task()
+            if task.state == Task.COMPLETED:
+                return task
+            await asyncio.sleep(0.1)
+
+
+async def running(client: Client, process: str, count: int) -> dict[str, ActualLrp]:
+    """The ordinary instances of a process by guid, once so many run on a cell that is there."""
+    async with asyncio.timeout(SETTLED_S):
+        while True:
+            try:
+                rows = [each async for each in client.lrps.instances(process)]
+                cells = await client.cells.list()
+            except DomainError:
+                rows, cells = [], []
+            up = [r for r in rows if r.state == ActualLrp.RUNNING and r.presence == r.ORDINARY]
+            there = cells and all(cell.state == Cell.PRESENT for cell in cells)
+            if len(up) == len(rows) == count and there:
+                return {row.instance_guid: row for row in up}
+            await asyncio.sleep(0.1)
+
+
+def web(guid: str, folder: Path, instances: int) -> LrpDefinition:
+    """Each instance leaves its pid, so that a test can see that it is still the same."""
+    script = f"echo $$ >> {folder}/{guid}.pids; exec sleep 600"
+    run = RunAction(path="/bin/sh", args=["-c", script])
+    return LrpDefinition(
+        process_guid=guid,
+        domain="default",
+        rootfs="preloaded:busybox",
+        instances=instances,
+        action=Action(run=run),
+        memory_mb=16,
+        disk_mb=16,
+    )
+
+
+async def test_a_task_that_ran_after_the_backup_is_never_run_again(plant: Plant) -> None:
+    """The promise of a backup taken before a task ran: its file has one line."""
+    file = plant.user.home / "lines"
+    async with plant.client() as client:
+        await client.tasks.desire(appending("once", file))
+        await client.tasks.desire(appending("goes-on", plant.user.home / "on", "sleep 600"))
+    plant.save()  # PENDING: neither a brain nor a cell is there
+    plant.processes.start(BRAIN, CELL)
+    async with plant.client() as client:
+        assert not (await ended(client, "once")).failed
+        until("the other one runs", lambda: whole_lines(plant.user.home / "on"))
+    assert whole_lines(file) == ["started"]
+
+    reborn = plant.restore()
+    assert (reborn["epoch"], reborn["failed_tasks"]) == (2, 2)
+    async with plant.client() as client:
+        task = await client.tasks.get("once")
+        assert (task.state, task.failed, task.outcome_unknown) == (Task.COMPLETED, True, True)
+        assert task.failure_reason == "cluster restored, outcome unknown"
+        assert task.provenance.by == f"bbs/{BBS}"
+        assert task.provenance.revision > EPOCH_REVISIONS
+        # Work goes on: what is desired now is placed and run, under attempts of the new epoch.
+        await client.tasks.desire(appending("after", plant.user.home / "after"))
+        done = await ended(client, "after")
+        assert not done.failed
+        assert done.attempt > EPOCH_REVISIONS
+        assert (await client.tasks.get("goes-on")).outcome_unknown
+    assert whole_lines(file) == ["started"]
+    assert whole_lines(plant.user.home / "on") == ["started"]
+
+
+async def test_instances_keep_their_processes(plant: Plant) -> None:
+    """Those that the backup knows, those that it knows as not placed, and one it has never heard of."""
+    home = plant.user.home
+    plant.processes.start(BRAIN, CELL)
+    async with plant.client() as client:
+        await client.lrps.desire(web("known", home, 1))
+        await client.lrps.desire(web("grown", home, 2))
+        before = await running(client, "known", 1)
+        kept = await running(client, "grown", 2)
+        plant.save()
+        # After the backup one instance dies, and is there again under another guid.
+        first = int(whole_lines(home / "grown.pids")[0])
+        plant.user.shell(f"kill -9 {first}").succeeded()
+        until("it is started again", lambda: len(whole_lines(home / "grown.pids")) == 3)
+        after = await running(client, "grown", 2)
+        assert set(after) != set(kept)
+        await client.lrps.desire(web("unknown", home, 1))
+        await running(client, "unknown", 1)
+    pids = {name: whole_lines(home / f"{name}.pids") for name in ("known", "grown", "unknown")}
+
+    plant.restore()
+    async with plant.client() as client:
+        assert set(await running(client, "known", 1)) == set(before)
+        adopted = await running(client, "grown", 2)
+        assert set(adopted) == set(after)
+        assert all(row.provenance.revision > EPOCH_REVISIONS for row in adopted.values())
+        # Nobody has desired it in this epoch; it is left alone until somebody does.
+        await client.lrps.desire(web("unknown", home, 1))
+        await running(client, "unknown", 1)
+        # And a brain at work finds nothing to do about any of them.
+        await client.tasks.desire(appending("after", home / "after"))
+        await ended(client, "after")
+    assert {name: whole_lines(home / f"{name}.pids") for name in pids} == pids
+    alive = [int(pid) for each in pids.values() for pid in each if int(pid) != first]
+    assert [pid for pid in alive if not is_alive(pid)] == []
