@@ -95,12 +95,12 @@ async def running(client: Client, process: str, count: int) -> dict[str, ActualL
     async with asyncio.timeout(SETTLED_S):
         while True:
             try:
-                rows = [each async for each in client.lrps.instances(process)]
+                rows = await client.lrps.instances(process_guid=process)
                 cells = await client.cells.list()
             except DomainError:
                 rows, cells = [], []
             up = [r for r in rows if r.state == ActualLrp.RUNNING and r.presence == r.ORDINARY]
-            there = cells and all(cell.state == Cell.PRESENT for cell in cells)
+            there = cells and all(each.cell.state == Cell.PRESENT for each in cells)
             if len(up) == len(rows) == count and there:
                 return {row.instance_guid: row for row in up}
             await asyncio.sleep(0.1)
@@ -153,7 +153,7 @@ async def test_a_task_that_ran_after_the_backup_is_never_run_again(plant: Plant)
 
 
 async def test_instances_keep_their_processes(plant: Plant) -> None:
-    """Those that the backup knows, those that it knows as not placed, and one it has never heard of."""
+    """What the backup knows, what took the place of that, and what it has never heard of."""
     home = plant.user.home
     plant.processes.start(BRAIN, CELL)
     async with plant.client() as client:

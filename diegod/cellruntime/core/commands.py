@@ -9,7 +9,9 @@ from diegod.cellruntime.core.crash_points import Verb, Verdict
 from diegod.cellruntime.core.keys import InstanceKey, TaskKey
 from diegod.cellruntime.core.states import CellFacts
 from diegod.internal.v1 import command_pb2 as c
+from diegod.models.definition_digest import digest_of
 from diegod.models.errors import Reason
+from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, MappedPort, NetInfo
 
 #: A refusal that will not change, however often one asks: the row is not what the cell thinks.
@@ -82,10 +84,12 @@ def adopt_instance(container: Container, facts: CellFacts) -> c.Command:
         net_info=net_info(container, facts),
         routable=healthy,
     )
+    definition = container.definition
+    digest = digest_of(definition) if isinstance(definition, LrpDefinition) else b""
     return c.Command(
         request_id=f"{container.handle}.adopt",
         cause="it runs, and this epoch does not know it",
-        adopt_instance=c.AdoptInstance(instance=instance),
+        adopt_instance=c.AdoptInstance(instance=instance, definition_digest=digest),
     )
 
 

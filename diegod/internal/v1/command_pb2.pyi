@@ -902,16 +902,20 @@ class AdoptInstance(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INSTANCE_FIELD_NUMBER: _builtins.int
+    DEFINITION_DIGEST_FIELD_NUMBER: _builtins.int
+    definition_digest: _builtins.bytes
+    """of what it runs; empty where the cell does not know it any more"""
     @_builtins.property
     def instance(self) -> _record_pb2.ActualLrp: ...
     def __init__(
         self,
         *,
         instance: _record_pb2.ActualLrp | None = ...,
+        definition_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_digest", b"definition_digest", "instance", b"instance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

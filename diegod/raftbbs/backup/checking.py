@@ -4,6 +4,7 @@ Damage of LMDB's own pages can end the process that reads them, so whoever check
 be damaged does it in a process of its own (`diegod.node.check_store`). Nothing is changed.
 """
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +25,15 @@ from diegod.raftbbs.store.tables import KeyedRows, NumberedRows, Tables, number_
 from diegod.v1.record_pb2 import ActualLrp, Change
 
 PROBLEMS_MAX = 20
-_UNREADABLE = (EnvelopeError, DecodeError, Fatal, StoreRefused, ValueError, LookupError)
+_UNREADABLE = (
+    EnvelopeError,
+    DecodeError,
+    Fatal,
+    StoreRefused,
+    ValueError,
+    LookupError,
+    struct.error,
+)
 
 
 @dataclass

@@ -8,6 +8,7 @@ has said in this epoch that the domain is complete (`UpsertDomain`).
 """
 
 from diegod.internal.v1 import command_pb2 as c
+from diegod.models.definition_digest import digest_of_closed
 from diegod.models.epochs import epoch_of
 from diegod.models.errors import Reason
 from diegod.raftbbs.core.decision import Changed, Decision, Refused, RowChange, Unchanged
@@ -31,7 +32,7 @@ def adopt(view: View, command: c.AdoptInstance, context: Context) -> Decision:
     desired = view.desired_lrp(given.process_guid)
     if desired is None or given.index >= desired.instances:
         return _unwanted(view, given, desired)
-    return _in_place_of(view, given, desired, made_at, context)
+    return _in_place_of(view, command, desired, made_at, context)
 
 
 def _known_already(known: ActualLrp, context: Context) -> Decision:
@@ -65,9 +66,10 @@ def _unwanted(view: View, given: ActualLrp, desired: DesiredLrp | None) -> Refus
 
 
 def _in_place_of(
-    view: View, given: ActualLrp, desired: DesiredLrp, made_at: int, context: Context
+    view: View, command: c.AdoptInstance, desired: DesiredLrp, made_at: int, context: Context
 ) -> Decision:
     """The ordinary instance of that index gives way if it is older, or on no cell."""
+    given = command.instance
     steps: list[RowChange] = []
     for row in view.instances_at(given.process_guid, given.index):
         if row.presence != ActualLrp.ORDINARY or row.instance_guid == given.instance_guid:
@@ -76,7 +78,7 @@ def _in_place_of(
         if is_newer and (row.placed_cell_id or row.state in _ON_A_CELL):
             return _refused(given, f"instance {row.instance_guid} has taken its place")
         steps.append(_giving_way(row))
-    adopted = _adopted(view, given, desired, context)
+    adopted = _adopted(view, command, desired, context)
     is_known = view.actual_lrp(given.instance_guid) is not None
     verb = Change.CHANGED if is_known else Change.CREATED
     return Changed((*steps, RowChange(verb, adopted)))
@@ -90,18 +92,18 @@ def _giving_way(row: ActualLrp) -> RowChange:
     return RowChange(Change.REMOVED, row)
 
 
-def _adopted(view: View, given: ActualLrp, desired: DesiredLrp, context: Context) -> ActualLrp:
-    """CLAIMED until it is healthy. With a definition that is not known here it counts as older than
-    any: it is replaced as in an update, one instance at a time."""
-    cell = view.cell(context.caller_id)
-    definition = view.lrp_definition(desired.process_guid, given.definition_revision)
+def _adopted(
+    view: View, command: c.AdoptInstance, desired: DesiredLrp, context: Context
+) -> ActualLrp:
+    """CLAIMED until it is healthy."""
+    given, cell = command.instance, view.cell(context.caller_id)
     row = ActualLrp(
         process_guid=desired.process_guid,
         index=given.index,
         domain=desired.domain,
         instance_guid=given.instance_guid,
         state=ActualLrp.RUNNING if given.routable else ActualLrp.CLAIMED,
-        definition_revision=given.definition_revision if definition is not None else 0,
+        definition_revision=_definition_revision(view, command, desired),
         cell_id=context.caller_id,
         cell_incarnation=context.cell_incarnation,
         zone=cell.zone if cell is not None else "",
@@ -111,6 +113,17 @@ def _adopted(view: View, given: ActualLrp, desired: DesiredLrp, context: Context
     row.needs.CopyFrom(desired.needs)
     row.net_info.CopyFrom(given.net_info)
     return row
+
+
+def _definition_revision(view: View, command: c.AdoptInstance, desired: DesiredLrp) -> int:
+    """Of what it runs. What is not known here counts as older than any definition: it is replaced
+    as in an update, one instance at a time."""
+    revision = command.instance.definition_revision
+    if view.lrp_definition(desired.process_guid, revision) is not None:
+        return revision
+    present = view.lrp_definition(desired.process_guid, desired.definition_revision)
+    is_present = present is not None and command.definition_digest == digest_of_closed(present)
+    return desired.definition_revision if is_present else 0
 
 
 def _refused(given: ActualLrp, why: str) -> Refused:
