@@ -132,7 +132,7 @@ async def test_the_page(site: tuple[Site, Processes]) -> None:
     joining = next(n for n, line in enumerate(page) if line.command.startswith("mv "))
     said = {line.command: hosts.type(line) for line in page[:joining]}
     assert "of epoch 2" in said["diegod bbs status"]
-    assert "leader       bbs-1" in said["diegod bbs status"]
+    assert re.search("^leader +bbs-1", said["diegod bbs status"], re.MULTILINE)
     async with site[0].client(site[0].nodes["bbs-1"].address) as client:
         after = {task.task_guid: task for task in await client.tasks.list()}
         assert set(after) == set(before)

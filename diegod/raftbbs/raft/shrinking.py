@@ -30,7 +30,8 @@ def shrink(environment: Environment) -> str:
         return str(error)
     os.replace(copy, environment.path / DATA_FILE)
     if environment.durable:
-        flush_names((folder, environment.path))
+        flush_names((environment.path,))
+    shutil.rmtree(folder, ignore_errors=True)
     return ""
 
 
