@@ -16,7 +16,8 @@ from diegod.models.epochs import EPOCH_REVISIONS
 from diegod.models.errors import DomainError
 from diegod.v1.definition_pb2 import Action, LrpDefinition, RunAction
 from diegod.v1.record_pb2 import ActualLrp, Cell, Task
-from tests.cluster.roles import Processes, Site, new_site
+from tests.cluster.dev import dev_cluster
+from tests.cluster.roles import Processes, Site, new_site, write_settings
 from tests.cluster.terminal import Terminal, new_terminal
 from tests.cluster.waiting import is_alive, until, whole_lines
 
@@ -190,3 +191,101 @@ async def test_instances_keep_their_processes(plant: Plant) -> None:
     assert {name: whole_lines(home / f"{name}.pids") for name in pids} == pids
     alive = [int(pid) for each in pids.values() for pid in each if int(pid) != first]
     assert [pid for pid in alive if not is_alive(pid)] == []
+
+
+async def test_a_backup_is_inspected_verified_and_never_overwritten(plant: Plant) -> None:
+    async with plant.client() as client:
+        for number in range(20):
+            await client.tasks.desire(appending(f"t{number}", plant.user.home / "none"))
+    plant.save()
+    shown = plant.run("bbs", "snapshot", "inspect", str(plant.backup), "-o", "json").record
+    assert (shown["cluster_name"], shown["member_id"], shown["epoch"]) == ("prod", BBS, 1)
+    assert shown["counts"]["task"] == 20
+    assert plant.backup.stat().st_mode & 0o777 == 0o600
+    assert "20 of epoch 1" in plant.run("bbs", "snapshot", "inspect", str(plant.backup)).out
+    assert "is whole" in plant.run("bbs", "snapshot", "verify", str(plant.backup)).err
+
+    again = plant.user.run("bbs", "snapshot", "save", str(plant.backup))
+    assert (again.status, again.out) == (2, "")
+    assert "a backup is never overwritten" in again.err
+
+    content = bytearray(plant.backup.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = plant.user.home / "damaged.backup"
+    damaged.write_bytes(content)
+    refused = plant.user.run("bbs", "snapshot", "verify", str(damaged))
+    assert refused.status == 1
+    assert "is damaged" in refused.err
+    assert "Traceback" not in refused.err
+    config = str(plant.site.nodes[BBS].config)
+    running_one = plant.user.run("bbs", "snapshot", "restore", str(plant.backup), "--config", config)
+    assert running_one.status != 0
+    assert "is in use by pid" in running_one.err
+
+
+async def test_backups_by_themselves(plant: Plant) -> None:
+    """Kept by number, handed on; what fails stands among the alarms until it succeeds."""
+    node, directory = plant.site.nodes[BBS], plant.user.home / "backups"
+    shipped, closed = plant.user.home / "shipped", plant.user.home / "closed"
+    ship = plant.user.home / "ship"
+    ship.write_text(f'#!/bin/sh\n[ ! -e {closed} ] || exit 7\necho "$1" >> {shipped}\n')
+    ship.chmod(0o700)
+    sections = plant.site.settings(node)
+    sections["bbs.backup"] = {
+        "directory": str(directory),
+        "every_h": 0.001,
+        "keep": 2,
+        "after": [str(ship), "{file}"],
+    }
+    write_settings(node, sections)
+    plant.processes.stop(BBS)
+    plant.processes.start(BBS)
+
+    def listed() -> list[dict[str, Any]]:
+        command = ["bbs", "snapshot", "ls", "--config", str(node.config), "-o", "json"]
+        return plant.run(*command).records  # type: ignore[no-any-return]
+
+    until("four were handed on", lambda: len(whole_lines(shipped)) >= 4, 60.0)
+    kept = until("two are kept", lambda: listed() if len(listed()) == 2 else [], 20.0)
+    assert all(row["verified"] and row["member_id"] == BBS for row in kept)
+    assert not set(whole_lines(shipped)[:2]) & {row["file"] for row in kept}
+    closed.touch()
+    async with plant.client() as client:
+        await alarms(client, "ended with status 7")
+    assert "ALARM" in plant.run("bbs", "status").out
+
+
+async def alarms(client: Client, said: str) -> None:
+    async with asyncio.timeout(60):
+        while not any(said in each for each in (await client.bbs_status()).alarms):
+            await asyncio.sleep(0.2)
+
+
+async def test_three_members_give_their_disks_back(tmp_path: Path) -> None:
+    """One after the other, the leader last, under a supervisor that starts them again."""
+    terminal = new_terminal(tmp_path / "home")
+    with dev_cluster(terminal, "exec", "--members", "3", "--cells", "1") as dev:
+        async with dev.client() as client:
+            await _filled_and_emptied(client)
+            leader = (await client.bbs_status()).leader_id
+            kept = await client.tasks.desire(appending("kept", tmp_path / "none"))
+            rows = dev.run("bbs", "compact", "-o", "json", timeout_s=120).succeeded().records
+            assert [row["member_id"] for row in rows][-1] == leader
+            assert len(rows) == 3
+            assert all(row["bytes_after"] < 0.7 * row["bytes_before"] for row in rows)
+            assert (await client.tasks.get("kept")).attempt >= kept.task.attempt
+            assert (await ended(client, "kept")).state == Task.COMPLETED
+        again = dev.run("bbs", "compact", "-o", "json", timeout_s=120).succeeded().records
+        assert all(row["bytes_after"] == row["bytes_before"] for row in again)
+
+
+async def _filled_and_emptied(client: Client) -> None:
+    """200 tasks of 100 kB each, for a cell that there is not."""
+    env = {"PAYLOAD": "x" * 100_000}
+    for number in range(200):
+        await client.tasks.desire(
+            task_definition(f"big-{number}", rootfs="preloaded:no", argv=["true"], env=env)
+        )
+    for number in range(200):
+        await client.tasks.cancel(f"big-{number}")
+        await client.tasks.delete(f"big-{number}")
