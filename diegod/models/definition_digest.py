@@ -1,4 +1,4 @@
-"""The digest of a definition: by it a cell says what it runs, and the BBS whether that is wanted."""
+"""The digest of a definition: a cell says by it what it runs, and the BBS whether it is wanted."""
 
 import hashlib
 

@@ -217,10 +217,10 @@ async def test_a_backup_is_inspected_verified_and_never_overwritten(plant: Plant
     assert refused.status == 1
     assert "is damaged" in refused.err
     assert "Traceback" not in refused.err
-    config = str(plant.site.nodes[BBS].config)
-    running_one = plant.user.run("bbs", "snapshot", "restore", str(plant.backup), "--config", config)
-    assert running_one.status != 0
-    assert "is in use by pid" in running_one.err
+    config = ["--config", str(plant.site.nodes[BBS].config)]
+    under_way = plant.user.run("bbs", "snapshot", "restore", str(plant.backup), *config)
+    assert under_way.status != 0
+    assert "is in use by pid" in under_way.err
 
 
 async def test_backups_by_themselves(plant: Plant) -> None:

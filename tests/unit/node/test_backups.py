@@ -128,10 +128,10 @@ def test_damaged_pages_are_found_without_ending_who_asks(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def member(store: Environment) -> Iterator[Member]:
+def member(store: Environment) -> Member:
     """What automatic backups need of one; nobody ticks it."""
     stand_in = SimpleNamespace(environment=store, birth=BIRTH, alarms={}, apart=asyncio.to_thread)
-    yield cast(Member, stand_in)
+    return cast(Member, stand_in)
 
 
 async def _made(making: Backups, member: Member, directory: Path, count: int) -> None:

@@ -5,8 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diegod.internal.v1 import command_pb2 as c
-from diegod.raftbbs.raft.journal import LOG_TABLE, REGULAR, HardState, _encode_entry
-from diegod.raftbbs.raft.snapshot import write_hard_state
+from diegod.raftbbs.raft.journal import (
+    LOG_TABLE,
+    REGULAR,
+    HardState,
+    _encode_entry,
+    write_hard_state,
+)
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity
 from diegod.raftbbs.store.environment import Environment

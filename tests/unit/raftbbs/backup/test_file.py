@@ -18,14 +18,14 @@ NOW = 1_900_000_000.25
 
 
 @pytest.fixture(scope="module")
-def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backup")
     path = folder / "one.backup"
     with a_store(folder / "store") as environment:
         manifest = take(environment, folder / "copy", NOW)
     with (folder / "copy" / DATA_FILE).open("rb") as data:
         file.write(path, file.pieces(manifest, data))
-    yield path
+    return path
 
 
 def _header_bytes(path: Path) -> int:

@@ -134,7 +134,7 @@ def test_replicated_time_does_not_go_back(store: Environment) -> None:
 
 
 def test_all_or_nothing(store: Environment) -> None:
-    class Died(Exception):
+    class Died(Exception):  # noqa: N818 - it names an event
         pass
 
     def die() -> None:

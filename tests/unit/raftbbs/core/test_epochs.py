@@ -1,5 +1,7 @@
 """What becomes of each row in a new epoch."""
 
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,8 +85,7 @@ def test_a_domain_has_to_be_freshened_again() -> None:
     ],
 )
 def test_lrps_stay_what_they_are_and_count_as_news(row: Row) -> None:
-    before = type(row)()
-    before.CopyFrom(row)
+    before = copy.deepcopy(row)
     after = carried(row)
     assert after.provenance.revision == REVISION
     assert after.provenance.by == "user/ann"
