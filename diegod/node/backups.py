@@ -20,7 +20,9 @@ from diegod.raftbbs.backup import file
 from diegod.raftbbs.backup.copying import require_room, take
 from diegod.raftbbs.backup.file import BackupRefused
 from diegod.raftbbs.core.kept_backups import to_remove
+from diegod.raftbbs.edge.backup import SAVE_FOLDER
 from diegod.raftbbs.member import Member
+from diegod.raftbbs.raft.shrinking import SHRINKING_FOLDER
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth
 from diegod.world import Clock
@@ -67,7 +69,11 @@ class Backups:
         return self._settings.every_h * HOUR_S
 
     def _due_in_s(self) -> float:
-        verified = [each for each in self._kept() if each.verified]
+        """0 where nothing can be read: then a backup fails, which is told."""
+        try:
+            verified = [each for each in self._kept() if each.verified]
+        except OSError:
+            return 0.0
         if not verified:
             return 0.0
         age_s = self._clock.wall() - verified[-1].manifest.taken_at_s
@@ -138,6 +144,12 @@ def problems_of(path: Path, scratch: Path | None = None) -> list[str]:
         except BackupRefused as error:
             return [str(error)]
         return checked_apart(Path(folder), manifest).problems
+
+
+def sweep_copies(store: Path) -> None:
+    """Remove the copies that a member was making when it died: they are as large as its store."""
+    for name in (COPY_FOLDER, SAVE_FOLDER, SHRINKING_FOLDER):
+        shutil.rmtree(store / name, ignore_errors=True)
 
 
 def run_after(argv: Sequence[str], path: Path) -> None:

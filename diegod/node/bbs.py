@@ -13,7 +13,7 @@ import structlog
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
-from diegod.node.backups import Backups
+from diegod.node.backups import Backups, sweep_copies
 from diegod.node.ports import unusable
 from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
@@ -89,6 +89,7 @@ async def _serve(
     environment: Environment,
     birth: Birth,
 ) -> None:
+    sweep_copies(environment.path)
     tables = Tables.open(environment)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")

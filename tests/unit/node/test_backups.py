@@ -117,7 +117,7 @@ def test_damaged_pages_are_found_without_ending_who_asks(tmp_path: Path) -> None
     data = tmp_path / "store" / DATA_FILE
     content = data.read_bytes()
     outcomes = []
-    for page in range(2, len(content) // 4096, 3):
+    for page in range(2, len(content) // 4096, 8):
         damaged = bytearray(content)
         damaged[page * 4096 : page * 4096 + 16] = b"\xa5" * 16
         data.write_bytes(damaged)
@@ -249,6 +249,14 @@ async def test_work_beside_the_ticks_is_waited_for(tmp_path: Path) -> None:
         asking.cancel()
         await bbs.member.close()
         assert done == ["copy"]
+
+
+def test_half_a_copy_of_an_earlier_life_is_swept(store: Environment) -> None:
+    for name in ("backup", "saving", "compact"):
+        (store.path / name).mkdir()
+        (store.path / name / DATA_FILE).write_bytes(b"half")
+    backups.sweep_copies(store.path)
+    assert sorted(os.listdir(store.path)) == [DATA_FILE, "lock.mdb"]
 
 
 # Restore and recovery.
