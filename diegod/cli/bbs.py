@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from diegod.cli import bbs_members
+from diegod.cli import bbs_members, bbs_snapshot
+from diegod.cli.bbs_compact import compact_all
 from diegod.cli.bbs_options import ConfigOption
 from diegod.cli.errors import NO_ANSWER, USAGE, CliError
 from diegod.cli.render import Column, View, print_fields, print_row, print_rows
@@ -17,6 +18,7 @@ from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply
 
 app = noun("The BBS: the replicated store of the cluster (bulletin board).")
 app.registered_commands += bbs_members.app.registered_commands
+app.add_typer(bbs_snapshot.app, name="snapshot")
 
 _VOTER = re.compile(r"([^=]+)=([^:]+)(?::([0-9]{1,5}))?(?::([0-9]{1,5}))?")
 
@@ -80,6 +82,30 @@ def _voter(text: str, port: int, raft_port: int) -> tuple[str, str, str]:
     return member_id, f"{host}:{match[3] or port}", f"{host}:{match[4] or raft_port}"
 
 
+@verb(app, "recover")
+def recover(
+    session: Session, config: ConfigOption = None, epoch: bbs_snapshot.EpochOption = 0
+) -> None:
+    """Make this stopped member a cluster of one: only when a majority is lost for ever."""
+    from diegod.config.load import load_settings
+    from diegod.node.restore import recover as recovered
+    from diegod.node.statuses import StartError
+    from diegod.world import RandomIds
+
+    settings = load_settings(config, os.environ).settings
+    try:
+        reborn = recovered(settings, session.clock, RandomIds(), epoch=epoch)
+    except StartError as error:
+        raise CliError(error.message, error.status) from None
+    bbs_snapshot.print_reborn(session, reborn, settings.node.data_dir)
+
+
+@verb(app, "compact")
+async def compact(session: Session) -> None:
+    """Give the disk back what deleted records have left free, member by member."""
+    await compact_all(session)
+
+
 @verb(app, "status")
 async def status(session: Session) -> None:
     """Show the members as one of them sees the BBS; 5 when it knows no leader."""
@@ -120,6 +146,7 @@ def _fields(reply: GetBbsStatusReply) -> list[tuple[str, str]]:
         ("encryption", _encryption(reply)),
         ("watches", str(reply.watches)),
         ("clock offset", f"{reply.clock_offset_s:+.3f} s"),
+        *(("ALARM", alarm) for alarm in reply.alarms),
     ]
 
 

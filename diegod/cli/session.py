@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,17 @@ class Session:
     @asynccontextmanager
     async def client(self) -> AsyncIterator["Client"]:
         """The cluster, for as long as the command needs it. A missing answer is explained."""
-        target = self.target
+        async with self._client_of(self.target) as client:
+            yield client
+
+    @asynccontextmanager
+    async def client_at(self, address: str) -> AsyncIterator["Client"]:
+        """One member, and no other that could answer in its place."""
+        async with self._client_of(replace(self.target, addresses=(address,))) as client:
+            yield client
+
+    @asynccontextmanager
+    async def _client_of(self, target: Target) -> AsyncIterator["Client"]:
         client = open_client(target, self.timeout_s)
         try:
             yield client

@@ -144,6 +144,20 @@ class Client:
         )
         return reply
 
+    async def backup(self, *, stale: bool = False) -> AsyncIterator[bytes]:
+        """A backup of one member's store, as a file in pieces."""
+        request = cluster_pb2.SaveSnapshotRequest(stale=stale)
+        name = "diegod.v1.ClusterService/SaveSnapshot"
+        async for reply in self.connection.cluster.stream(name, request):
+            yield reply.data
+
+    async def compact_store(self) -> cluster_pb2.CompactReply:
+        """Have the member that is asked replace its store by a smaller copy, and start again."""
+        reply: cluster_pb2.CompactReply = await self.connection.cluster.call(
+            "diegod.v1.ClusterService/Compact", cluster_pb2.CompactRequest(), self.timeout_s
+        )
+        return reply
+
     async def close(self) -> None:
         await self.connection.close()
 

@@ -122,6 +122,34 @@ def seconds(lowest: float, highest: float) -> Rule[float]:
     return rule
 
 
+def hours(lowest: float, highest: float) -> Rule[float]:
+    def rule(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{shown(value)} is not a number of hours")
+        if not lowest <= value <= highest:
+            raise ValueError(f"{value} is not within {lowest:g}–{highest:g}")
+        return float(value)
+
+    return rule
+
+
+def optional_path(value: Any) -> str:
+    """An absolute path, or "" for none."""
+    if value == "":
+        return ""
+    found = text(value)
+    if not found.startswith("/"):
+        raise ValueError(f"{shown(value)} is not an absolute path")
+    return found
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """A program and its arguments; no shell reads them."""
+    if not isinstance(value, list):
+        raise ValueError(f"{shown(value)} is not a list of words, the program first")
+    return tuple(text(word) for word in value)
+
+
 def port(value: Any) -> int:
     """0 lets the system choose."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.PORT_MAX:

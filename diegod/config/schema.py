@@ -74,6 +74,17 @@ class EncryptionSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackupSettings:
+    directory: str = setting("", rules.optional_path, "empty: no automatic backups")
+    every_h: float = setting(6.0, rules.hours(0.001, 8760))
+    keep: int = setting(28, rules.whole_number(1, 100_000), "the newest so many")
+    keep_for_h: float = setting(0.0, rules.hours(0, 876_000), "none older; 0: whatever their age")
+    after: tuple[str, ...] = setting(
+        (), rules.words, "run for each backup, without a shell; {file} is its path"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BbsSettings:
     port: int = setting(8889, rules.port)
     raft_port: int = setting(8892, rules.port)
@@ -85,6 +96,7 @@ class BbsSettings:
         512, rules.whole_number(0, 1_000_000_000), "with less a leader takes no new work"
     )
     encryption: EncryptionSettings = section(EncryptionSettings)
+    backup: BackupSettings = section(BackupSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from diegod.config.schema import Settings
 from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
+from diegod.node.backups import Backups, sweep_copies
 from diegod.node.keys import keyring_of
 from diegod.node.ports import unusable
 from diegod.node.removal import end_when_removed
@@ -22,6 +23,7 @@ from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.core.load_limits import LoadLimits
 from diegod.raftbbs.driver import ThreadDriver
 from diegod.raftbbs.edge.access import Access
+from diegod.raftbbs.edge.backup import BackupService
 from diegod.raftbbs.edge.cells import CellService
 from diegod.raftbbs.edge.cluster import ClusterService
 from diegod.raftbbs.edge.logs import LogRelay
@@ -110,6 +112,7 @@ async def _serve(
     environment: Environment,
     birth: Birth,
 ) -> None:
+    sweep_copies(environment.path)
     tables = Tables.open(environment)
     _refuse_stale_rows(environment, tables)
     replica = Replica(tables, settings.bbs.history_changes)
@@ -129,6 +132,7 @@ async def _serve(
     driver = ThreadDriver(ticking, clock, lambda error: _end_process(error, environment, clock))
     limits = LoadLimits(free_disk_bytes=settings.bbs.min_free_disk_mb << 20)
     member = Member(birth, environment, tables, log.leadership(), driver.wake, limits)
+    backups = Backups(settings.bbs.backup, member, clock)
     dialer = who.dialer()
     links = Links(
         birth.member_id,
@@ -156,12 +160,14 @@ async def _serve(
             end_silent_watches(member, clock),
             look_at_disk(member),
             end_when_removed(member, dialer, clock),
+            backups.run(),
         )
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
         # Nobody may close the store under a copy that is being made.
         await asyncio.to_thread(copying.shutdown, cancel_futures=True)
+        await member.close()
         log.close()
 
 
@@ -184,6 +190,7 @@ def handlers(
         **RingService(access, ttl_s).handlers(),
         **ClusterService(access, connected).handlers(),
         **MemberService(access, connected).handlers(),
+        **BackupService(access).handlers(),
         **LogRelay(access, dialer).handlers(),
     }
 

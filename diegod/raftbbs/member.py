@@ -7,6 +7,7 @@ a thread of its own in production, the loop itself in simulation) and brings the
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from diegod.internal.v1.command_pb2 import Command, Members, Outcome
@@ -66,6 +67,9 @@ class Member:
         self._wake = wake
         self._limits = limits or LoadLimits()
         self._queued_bytes = 0
+        self.noted_alarms: dict[str, str] = {}
+        """What else an operator should know, one sentence each, by whoever found it."""
+        self._beside = ThreadPoolExecutor(1, "beside")  # its thread is made when it is needed
         self._inbox = Inbox()
         self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}
         self._reading: dict[int, list[asyncio.Future[None]]] = {}
@@ -112,12 +116,14 @@ class Member:
     @property
     def alarms(self) -> list[str]:
         """What an operator should know of this member: one sentence each."""
+        noted = [self.noted_alarms[finder] for finder in sorted(self.noted_alarms)]
         if not short_of_disk(self.load, self._limits):
-            return []
+            return noted
         free_mb, needed_mb = self.free_disk_bytes >> 20, self._limits.free_disk_bytes >> 20
         return [
             f"{self.birth.member_id} has {free_mb} MB of free disk and takes no new work below "
-            f"{needed_mb} MB"
+            f"{needed_mb} MB",
+            *noted,
         ]
 
     def counters(self) -> Counters:
@@ -168,6 +174,19 @@ class Member:
         number = self._next()
         self._inbox.transfers.append(TransferRequest(number, to))
         await self._answer(self._transferring, number)
+    async def apart(self, work: Callable[[], T]) -> T:
+        """Work that reads the store and takes long, one at a time in a thread beside the ticks."""
+        running = asyncio.get_running_loop().run_in_executor(self._beside, work)
+        return await asyncio.shield(running)
+
+    def shrink_store(self) -> None:
+        """Have the store replaced by a compact copy with the next tick: this process then ends."""
+        self._inbox.shrink = True
+        self._wake()
+
+    async def close(self) -> None:
+        """Returns when nobody reads the store beside the ticks any more."""
+        await asyncio.to_thread(self._beside.shutdown, cancel_futures=True)
 
     def received(self, peer: str, frame: RaftFrame) -> None:
         self._inbox.frames.append((peer, frame))

@@ -80,10 +80,12 @@ class Inbox:
     reads: list[int] = field(default_factory=list)
     renewals: list[Renewal] = field(default_factory=list)
     transfers: list[TransferRequest] = field(default_factory=list)
+    shrink: bool = False  # replace the store by a compact copy of itself
 
     def __bool__(self) -> bool:
+        """Whether anything has come in."""
         asked = self.submissions or self.reads or self.renewals or self.transfers
-        return bool(self.frames or self.links or asked)
+        return bool(self.frames or self.links or asked or self.shrink)
 
 
 @dataclass
@@ -145,6 +147,8 @@ class Ticking:
         self._links_seen += len(inbox.links)
         result = TickResult(self._log.leadership(), links_seen=self._links_seen)
         result.clock_offset_s = self._time.clock_offset_s(monotonic_s, wall_s)
+        if inbox.shrink:
+            self._log.request_shrinking()
         self._take(inbox, result)
         step = self._log.step(
             inbox.frames, self._proposals(monotonic_s, wall_s), inbox.reads, monotonic_s

@@ -131,6 +131,14 @@ _ROWS: Iterable[Method] = (
         repeatable=True,
     ),
     Method(
+        f"{_CLUSTER}/SaveSnapshot", cluster_pb2.SaveSnapshotRequest, cluster_pb2.SaveSnapshotReply,
+        CLIENTS, None, repeatable=True, reply_stream=True,
+    ),
+    Method(
+        f"{_CLUSTER}/Compact", cluster_pb2.CompactRequest, cluster_pb2.CompactReply, CLIENTS, 10.0,
+        repeatable=True,
+    ),
+    Method(
         f"{_RING}/Submit", ring_pb2.SubmitRequest, ring_pb2.SubmitReply, ROLES, 10.0,
         repeatable=False, leader_only=True, request_bytes_max=BULK_BYTES_MAX,
     ),

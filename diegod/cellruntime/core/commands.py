@@ -9,8 +9,10 @@ from diegod.cellruntime.core.crash_points import Verb, Verdict
 from diegod.cellruntime.core.keys import InstanceKey, TaskKey
 from diegod.cellruntime.core.states import CellFacts
 from diegod.internal.v1 import command_pb2 as c
+from diegod.models.definition_digest import digest_of
 from diegod.models.errors import Reason
-from diegod.v1.record_pb2 import MappedPort, NetInfo
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, MappedPort, NetInfo
 
 #: A refusal that will not change, however often one asks: the row is not what the cell thinks.
 #: Everything else (no leader, an expired certificate, a registration to be renewed) says nothing
@@ -64,6 +66,30 @@ def start_instance(container: Container, facts: CellFacts) -> c.Command:
         start_instance=c.StartInstance(
             instance_guid=key.instance_guid, net_info=net_info(container, facts), routable=True
         ),
+    )
+
+
+def adopt_instance(container: Container, facts: CellFacts) -> c.Command:
+    """It runs here, whatever the BBS was made to forget. What is not known any more stays empty."""
+    key = container.key
+    assert isinstance(key, InstanceKey)
+    row = container.row if isinstance(container.row, ActualLrp) else ActualLrp()
+    healthy = container.monitor is None or container.monitor.healthy
+    instance = ActualLrp(
+        process_guid=key.process_guid,
+        index=key.index,
+        domain=row.domain,
+        instance_guid=key.instance_guid,
+        definition_revision=row.definition_revision,
+        net_info=net_info(container, facts),
+        routable=healthy,
+    )
+    definition = container.definition
+    digest = digest_of(definition) if isinstance(definition, LrpDefinition) else b""
+    return c.Command(
+        request_id=f"{container.handle}.adopt",
+        cause="it runs, and this epoch does not know it",
+        adopt_instance=c.AdoptInstance(instance=instance, definition_digest=digest),
     )
 
 

@@ -24,6 +24,7 @@ class View(StrEnum):
     UNSEEN = "unseen"  # no row has been seen
     OFFERED = "offered"  # placed here: PENDING, UNCLAIMED
     HELD = "held"  # started or claimed here: RUNNING, CLAIMED
+    FORGOTTEN = "forgotten"  # a BBS of a later epoch does not know it: it is to be adopted
     AWAY = "away"  # over, gone, or somebody else's: nothing of it should be here
 
 
@@ -57,6 +58,8 @@ class Container:
     asked_under: int = 0
     #: The furthest phase that is on disk for certain; None: there is no record.
     recorded: Phase | None = None
+    #: The epoch of the row that the newest record was written under.
+    recorded_epoch: int = 0
     #: There is a record, or one is being written.
     record_issued: bool = False
     stop: StopRule = field(default_factory=StopRule)

@@ -9,11 +9,13 @@ from diegod.cellruntime.core.commands import refused_for_good
 from diegod.cellruntime.core.container import Container, View, note_away, note_row
 from diegod.cellruntime.core.crash_points import Phase, Verb, Verdict
 from diegod.cellruntime.core.health import Finding, Monitor
+from diegod.cellruntime.core.keys import InstanceKey
 from diegod.cellruntime.core.lifecycle import State
 from diegod.cellruntime.core.states import CellState
 from diegod.cellruntime.core.tasks import exit_reason
 from diegod.contracts.backend import Exit
 from diegod.internal.v1.command_pb2 import Outcome
+from diegod.models.epochs import epoch_of
 from diegod.v1.definition_pb2 import Check, LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp
 
@@ -64,17 +66,63 @@ def row_seen(s: CellState, container: Container, now: float) -> None:
         running(s, container, now)
 
 
+def is_forgotten(container: Container, revision: int) -> bool:
+    """Whether a list of a later epoch lacks an instance that runs, rather than ends it.
+
+    A task is never one: what a restore has failed is not to go on.
+    """
+    return (
+        isinstance(container.key, InstanceKey)
+        and container.key.process_guid != ""
+        and container.start_issued
+        and container.state in (State.RUNNING, State.ADOPTING)
+        and not container.is_away
+        and epoch_of(container.row_revision) < epoch_of(revision)
+    )
+
+
+def forgotten(s: CellState, container: Container) -> None:
+    """Report it, now or as soon as it is known to run."""
+    if container.view is View.FORGOTTEN:
+        return
+    container.view = View.FORGOTTEN
+    container.question = None  # what was asked is of a row that is not there
+    if container.state is State.RUNNING:
+        _report(s, container)
+
+
+def _report(s: CellState, container: Container) -> None:
+    if container.question is None:
+        steps.ask(s, container, commands.adopt_instance(container, s.facts))
+
+
 def running(s: CellState, container: Container, now: float) -> None:
     """Its program runs: compare what is so with what the BBS believes, and close the gap."""
     if container.is_away:
         ending.stop(s, container, "its row is no longer this cell's", now)
+    elif container.view is View.FORGOTTEN:
+        _report(s, container)
     elif container.is_stopping:
         ending.stop(s, container, "asked to stop", now, verdict=Verdict(Verb.REMOVE))
-    elif container.definition is not None and isinstance(container.row, ActualLrp):
+    else:
+        _is_held(s, container, now)
+
+
+def _is_held(s: CellState, container: Container, now: float) -> None:
+    """It is this cell's: watch its health, and let the BBS know what it does not yet."""
+    _record_epoch(s, container)
+    if container.definition is not None and isinstance(container.row, ActualLrp):
         if container.monitor is None:
             container.monitor = _monitor(container, container.row, now)
             probe_due(s, container, now)
         _tell(s, container, container.row)
+
+
+def _record_epoch(s: CellState, container: Container) -> None:
+    """After a restart of the agent the record must tell that this epoch has known it."""
+    is_held = container.view is View.HELD and container.recorded is Phase.STARTED
+    if is_held and container.recorded_epoch < epoch_of(container.row_revision):
+        steps.record(s, container, Phase.STARTED)
 
 
 def _tell(s: CellState, container: Container, row: ActualLrp) -> None:

@@ -13,6 +13,7 @@ from diegod.cellruntime.core.keys import key_of_handle
 from diegod.cellruntime.core.lifecycle import State
 from diegod.cellruntime.core.states import CellState
 from diegod.contracts.backend import ContainerState, ContainerStatus
+from diegod.models.epochs import epoch_of
 
 NEVER_STARTED = "never started: the cell's agent was restarted before it could be"
 EXIT_LOST = "its process is gone, and its exit status was lost"
@@ -44,6 +45,7 @@ def _from_record(record: Record, boottime: float, now: float) -> Container:
         address=record.address,
         fencing_token=record.fencing_token,
         recorded=record.phase,
+        recorded_epoch=epoch_of(record.row_revision),
         record_issued=True,
         stop=record.stop,
         start_issued=record.phase not in (Phase.INTENT, Phase.GRANTED),

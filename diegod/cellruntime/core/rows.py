@@ -24,10 +24,18 @@ def listed(s: CellState, event: e.RowsListed, now: float) -> None:
     here |= {instance_handle(row.instance_guid) for row in event.instances}
     for container in list(s.containers.values()):
         if container.handle not in here and container.row_revision <= event.revision:
-            _taken_away(s, container, event.revision, now)
+            _not_listed(s, container, event.revision, now)
     s.is_listed = True
     recovery.destroy_strays(s)
     s.watched_revision = max(s.watched_revision, event.revision)
+
+
+def _not_listed(s: CellState, container: Container, revision: int, now: float) -> None:
+    """Not this cell's any more, or unknown to a BBS that lost what came after a backup."""
+    if lrps.is_forgotten(container, revision):
+        lrps.forgotten(s, container)
+    else:
+        _taken_away(s, container, revision, now)
 
 
 def task_changed(s: CellState, event: e.TaskChanged, now: float) -> None:

@@ -9,6 +9,7 @@ from diegod.cellruntime.core.crash_points import Phase
 from diegod.cellruntime.core.lifecycle import State
 from diegod.cellruntime.core.states import CellState
 from diegod.internal.v1.command_pb2 import Command
+from diegod.models.epochs import epoch_of
 
 #: Between tries of what must succeed in the end, doubled each time.
 RETRY_FIRST_S = 0.2
@@ -43,6 +44,7 @@ def prepare(s: CellState, container: Container, why: str) -> None:
 
 def record(s: CellState, container: Container, phase: Phase) -> None:
     container.record_issued = True
+    container.recorded_epoch = epoch_of(container.row_revision)
     s.emit(i.WriteRecord(container.record(phase)))
 
 

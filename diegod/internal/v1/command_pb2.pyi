@@ -902,16 +902,20 @@ class AdoptInstance(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INSTANCE_FIELD_NUMBER: _builtins.int
+    DEFINITION_DIGEST_FIELD_NUMBER: _builtins.int
+    definition_digest: _builtins.bytes
+    """of what it runs; empty where the cell does not know it any more"""
     @_builtins.property
     def instance(self) -> _record_pb2.ActualLrp: ...
     def __init__(
         self,
         *,
         instance: _record_pb2.ActualLrp | None = ...,
+        definition_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_digest", b"definition_digest", "instance", b"instance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -954,6 +958,7 @@ class Command(_message.Message):
     CRASH_INSTANCE_FIELD_NUMBER: _builtins.int
     REMOVE_INSTANCE_FIELD_NUMBER: _builtins.int
     REJECT_INSTANCE_FIELD_NUMBER: _builtins.int
+    ADOPT_INSTANCE_FIELD_NUMBER: _builtins.int
     REGISTER_CELL_FIELD_NUMBER: _builtins.int
     EXPIRE_CELL_FIELD_NUMBER: _builtins.int
     ACQUIRE_LOCK_FIELD_NUMBER: _builtins.int
@@ -1026,6 +1031,8 @@ class Command(_message.Message):
     @_builtins.property
     def reject_instance(self) -> Global___RejectInstance: ...
     @_builtins.property
+    def adopt_instance(self) -> Global___AdoptInstance: ...
+    @_builtins.property
     def register_cell(self) -> Global___RegisterCell: ...
     @_builtins.property
     def expire_cell(self) -> Global___ExpireCell: ...
@@ -1077,6 +1084,7 @@ class Command(_message.Message):
         crash_instance: Global___CrashInstance | None = ...,
         remove_instance: Global___RemoveInstance | None = ...,
         reject_instance: Global___RejectInstance | None = ...,
+        adopt_instance: Global___AdoptInstance | None = ...,
         register_cell: Global___RegisterCell | None = ...,
         expire_cell: Global___ExpireCell | None = ...,
         acquire_lock: Global___AcquireLock | None = ...,
@@ -1086,11 +1094,11 @@ class Command(_message.Message):
         change_members: Global___ChangeMembers | None = ...,
         raise_format: Global___RaiseFormat | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "cancel_task", b"cancel_task", "change_members", b"change_members", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_task", b"desire_task", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_task", b"fail_task", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "adopt_instance", b"adopt_instance", "cancel_task", b"cancel_task", "change_members", b"change_members", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_task", b"desire_task", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_task", b"fail_task", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "by", b"by", "cancel_task", b"cancel_task", "cause", b"cause", "cell_incarnation", b"cell_incarnation", "change_members", b"change_members", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_task", b"desire_task", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_task", b"fail_task", "lock_name", b"lock_name", "lock_token", b"lock_token", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "request_id", b"request_id", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "adopt_instance", b"adopt_instance", "by", b"by", "cancel_task", b"cancel_task", "cause", b"cause", "cell_incarnation", b"cell_incarnation", "change_members", b"change_members", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_task", b"desire_task", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_task", b"fail_task", "lock_name", b"lock_name", "lock_token", b"lock_token", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "request_id", b"request_id", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["desire_task", "cancel_task", "delete_task", "place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task", "start_task", "reject_task", "complete_task", "desire_lrp", "scale_lrp", "remove_lrp", "create_instance", "place_instance", "refuse_instance", "withdraw_instance", "unclaim_instance", "suspect_instance", "unsuspect_instance", "retire_instance", "claim_instance", "start_instance", "crash_instance", "remove_instance", "reject_instance", "register_cell", "expire_cell", "acquire_lock", "expire_lock", "release_lock", "upsert_domain", "change_members", "raise_format"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["desire_task", "cancel_task", "delete_task", "place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task", "start_task", "reject_task", "complete_task", "desire_lrp", "scale_lrp", "remove_lrp", "create_instance", "place_instance", "refuse_instance", "withdraw_instance", "unclaim_instance", "suspect_instance", "unsuspect_instance", "retire_instance", "claim_instance", "start_instance", "crash_instance", "remove_instance", "reject_instance", "adopt_instance", "register_cell", "expire_cell", "acquire_lock", "expire_lock", "release_lock", "upsert_domain", "change_members", "raise_format"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from diegod.internal.v1.command_pb2 import Command
 from diegod.models.errors import Reason
-from diegod.raftbbs.core import desired, formats, instances, members, membership, tasks
+from diegod.raftbbs.core import adoption, desired, formats, instances, members, membership, tasks
 from diegod.raftbbs.core.decision import Decision, Refused, Unchanged
 from diegod.raftbbs.core.guards import lock_held, speaking_cell
 from diegod.raftbbs.core.keys import illegal_keys
@@ -50,6 +50,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "crash_instance": (CELL, instances.crash),
     "remove_instance": (CELL, instances.remove),
     "reject_instance": (CELL, instances.reject),
+    "adopt_instance": (CELL, adoption.adopt),
     "register_cell": (CELL, members.register_cell),
     "expire_cell": (BBS, members.expire_cell),
     "acquire_lock": (BRAIN, members.acquire_lock),
@@ -59,6 +60,9 @@ RULES: dict[str, tuple[str, Rule]] = {
     "change_members": (BBS, membership.change_members),
     "raise_format": (BBS, formats.raise_format),
 }
+
+#: Commands that an earlier format does not know. Its members refuse them; so does every other.
+FROM_FORMAT = {"adopt_instance": 2, "change_members": membership.RECORDED_FROM_FORMAT}
 
 #: What a brain may say before it holds the lock.
 _WITHOUT_LOCK = ("acquire_lock", "release_lock")
@@ -72,6 +76,8 @@ def apply(view: View, command: Command, context: Context) -> Decision:
     role, rule = RULES[kind]
     if context.role != role:
         return Refused(Reason.PERMISSION_DENIED, f"{context.by} may not {kind}: that is a {role}'s")
+    if kind in FROM_FORMAT and view.cluster_format() < FROM_FORMAT[kind]:
+        return Refused(Reason.INVALID_REQUEST, f"not every member of the cluster knows {kind} yet")
     if role == BRAIN and kind not in _WITHOUT_LOCK:
         name, token = command.lock_name, command.lock_token
         if refusal := lock_held(view.lock(name), name, token, context.by):

@@ -19,6 +19,7 @@ _ROW_FIELDS = {
     "task": ("task_guid", "domain"),
     "desired_lrp": ("process_guid", "domain"),
     "cell": ("cell_id",),
+    "instance": ("process_guid", "instance_guid"),
 }
 
 

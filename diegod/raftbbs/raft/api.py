@@ -235,6 +235,9 @@ class ReplicatedLog(Protocol):
     @property
     def members(self) -> Members:
         """The record of members that this member goes by."""
+    def request_shrinking(self) -> None:
+        """Replace the store by a compact copy of itself at the beginning of the next step, which
+        then raises `Replaced`; where that fails, a notice says why."""
 
     def next_deadline(self) -> float:
         """When the next step is due if nothing comes in; the last `now` when one is due at once."""

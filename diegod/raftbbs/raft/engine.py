@@ -37,6 +37,7 @@ from diegod.raftbbs.raft.membership import Membership
 from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.proven import require_proven
 from diegod.raftbbs.raft.serving import Serving
+from diegod.raftbbs.raft.shrinking import shrink
 from diegod.raftbbs.raft.snapshot import Background, inline, install
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.raft.transfer import Transfer
@@ -73,7 +74,8 @@ class Engine:
         self._ids = ids
         self._now = now
         self._failed = False
-        self._is_due = self._members_changed = False
+        self._is_due = self._members_changed = self._shrinking = False
+        self._shrinking_notices: list[str] = []
         self._asking: list[int] = []
         self._transferring: list[tuple[int, str]] = []
         self._open: dict[int, float] = {}
@@ -209,6 +211,9 @@ class Engine:
     def members(self) -> Members:
         """The record of members that this member goes by."""
         return self._membership.members
+    def request_shrinking(self) -> None:
+        """Replace the store by a compact copy of itself with the next step."""
+        self._shrinking = self._is_due = True
 
     def next_deadline(self) -> float:
         """When the next step is due if nothing comes in; the last `now` when one is due at once."""
@@ -302,6 +307,12 @@ class Engine:
         if snapshot := self._fetching.prepared(self._now):
             install(self._environment, self._journal.state, snapshot, self._fetching.folder)
             raise Replaced(f"the state up to entry {snapshot.index} was taken over from the leader")
+        if self._shrinking:
+            self._shrinking = False
+            if why := shrink(self._environment):
+                self._shrinking_notices = [f"the store is not compacted: {why}"]
+            else:
+                raise Replaced("the store was replaced by a compact copy of itself")
 
     def _cut_log(self) -> None:
         """Cut off a portion of what is applied, not among the newest, and nobody's to come."""
@@ -319,6 +330,7 @@ class Engine:
         """Hand out what the step collected: it is durable now."""
         confirmations, gate = self._confirmations, self._gate
         notices = self._serving.notices + self._fetching.notices + self.rekeying.notices
+        notices += self._shrinking_notices
         result = StepResult(
             self.leadership(),
             self._outbox.take(),
@@ -332,6 +344,7 @@ class Engine:
             notices,
         )
         self._transfer.answers, self._members_changed = [], False
+        self._shrinking_notices = []
         self._serving.notices, self._fetching.notices, self.rekeying.notices = [], [], []
         self._answers, self._applied = [], []
         confirmations.reads, confirmations.confirmations, gate.refused = [], [], []

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
+from diegod.models.epochs import EPOCH_FIRST
 from diegod.raftbbs.raft import formats
 from diegod.raftbbs.raft.frames import FrameRefused
 from diegod.raftbbs.raft.peers import Peers
@@ -76,6 +77,7 @@ class Greeting:
                 store_format=self._cluster_format(),
                 format_max=STORE_FORMAT,
                 members_revision=self._peers.revision,
+                epoch=birth.epoch,
             )
         )
 
@@ -149,6 +151,8 @@ class Greeting:
             return f"its store belongs to the member {hello.member_id!r}"
         if complaint := formats.complaint(hello, self._cluster_format()):
             return complaint
+        if complaint := _other_epoch(hello.epoch or EPOCH_FIRST, self._birth.epoch):
+            return complaint
         if not hello.store_id or hello.store_id == self._birth.store_id:
             return "its store has no id of its own: it is a copy"
         return ""
@@ -163,3 +167,14 @@ class Greeting:
         if known != known_store(self._transaction.reader, self._meta, peer):
             remember_store(self._transaction.writer, self._meta, peer, known)
         return ""
+
+
+def _other_epoch(theirs: int, ours: int) -> str:
+    """A store of another epoch holds what a restore or a recovery has taken back, or does not hold
+    what came after; "" when it is of ours."""
+    if theirs == ours:
+        return ""
+    return (
+        f"its store is of epoch {theirs}, ours of epoch {ours}: the member with the earlier one "
+        "has to join again (diegod bbs join)"
+    )

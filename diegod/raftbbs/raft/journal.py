@@ -65,6 +65,17 @@ def read_term(transaction: ReadTransaction, log: Table, index: int) -> int:
     return _decode_entry(_stored(transaction, log, index), index)[2]
 
 
+def read_entry(transaction: ReadTransaction, log: Table, index: int) -> Entry:
+    """An entry of a store's log, checked."""
+    return _decode_entry(_stored(transaction, log, index), index)
+
+
+def last_index(transaction: ReadTransaction, log: Table) -> int:
+    """Where a store's log ends; 0 where it has none."""
+    key = transaction.last_key(log)
+    return 0 if key is None else int(_KEY.unpack(key)[0])
+
+
 def keep_only(transaction: WriteTransaction, log: Table, index: int) -> None:
     """Make one entry the whole log of a store."""
     stored = _stored(transaction, log, index)

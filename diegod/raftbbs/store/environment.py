@@ -36,6 +36,7 @@ DATA_FILE = "data.mdb"
 KEYS_TABLE = "keys"
 _NEVER_SEALED = ("meta", KEYS_TABLE)  # nothing secret, and read before any key is known
 _WRITTEN = struct.Struct(">HI")  # lengths of key and value, in the digest of a write set
+_META_PAGES = 2
 _DELETED = 0xFFFFFFFF  # as the length of a value
 
 
@@ -346,6 +347,11 @@ class Environment:
         except lmdb.Error as error:
             raise _failed("read", error) from error
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Those that were asked for, in that order."""
+        return tuple(self._tables.values())
+
     def begin_read(self) -> ReadTransaction:
         """A view of what is committed now. Any thread may have one."""
         envelope = self.envelope  # before the view: it opens what was there and what comes
@@ -383,6 +389,14 @@ class Environment:
         except OSError as error:
             raise StoreFailed(f"the disk of the store does not answer: {error}") from error
         return file_system.f_bavail * file_system.f_frsize
+    def needed_bytes(self) -> int:
+        """How much of it a compact copy would have, as far as the tables are known here."""
+        psize = self._environment.stat()["psize"]
+        with self._environment.begin() as transaction:
+            stats = [self._environment.stat()]
+            stats += [transaction.stat(table.handle) for table in self.tables]
+        pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
+        return psize * (_META_PAGES + pages)
 
     def _refuse_to_wait_for_itself(self) -> None:
         """LMDB would wait for this thread's own transaction, for ever and without a word."""

@@ -86,7 +86,7 @@ def create(folder: Path, birth: Birth, *, durable: bool = True) -> None:
     try:
         meta = environment.table(META_TABLE)
         with environment.begin_write() as transaction:
-            transaction.put(meta, _KEY, _to_json(birth))
+            write(transaction, meta, birth)
     finally:
         environment.close()
     flush_names((folder, folder.parent))
@@ -161,6 +161,9 @@ def remember_store(transaction: WriteTransaction, meta: Table, peer: str, store_
 
 def _store_key(peer: str) -> bytes:
     return b"store/" + peer.encode()
+def write(transaction: WriteTransaction, meta: Table, birth: Birth) -> None:
+    """Make this the birth record of a store."""
+    transaction.put(meta, _KEY, _to_json(birth))
 
 
 def _check_expected(

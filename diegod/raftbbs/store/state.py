@@ -168,7 +168,7 @@ class StateWriter(StateView):
         self.transaction.digest = None
         self._close_hash(index)
         self._compact()
-        self.transaction.put(self.tables.counters, _COUNTERS_KEY, self.now.packed())
+        write_counters(self.tables, self.transaction, self.now)
 
     def _close_hash(self, index: int) -> None:
         now = self.now
@@ -292,6 +292,11 @@ class StateWriter(StateView):
             self.transaction.delete(self.tables.changes, key)
         self.now.changes -= excess
         self.now.compacted = number_of(keys[-1])
+
+
+def write_counters(tables: Tables, transaction: WriteTransaction, counters: Counters) -> None:
+    """Make these the counters of the state."""
+    transaction.put(tables.counters, _COUNTERS_KEY, counters.packed())
 
 
 def _process_prefix(process_guid: str) -> bytes:

@@ -86,8 +86,12 @@ class NumberedRows(Generic[R]):
         number = self.number(transaction, guid)
         if number is None:
             raise ValueError(f"there is no row of {guid!r} to be changed")
-        transaction.put(self.rows, number, row.SerializeToString(deterministic=True))
+        self.put(transaction, number, row)
         return number
+
+    def put(self, transaction: WriteTransaction, number: bytes, row: R) -> None:
+        """The row with this number is this one from now on."""
+        transaction.put(self.rows, number, row.SerializeToString(deterministic=True))
 
     def delete(self, transaction: WriteTransaction, guid: str) -> bytes | None:
         number = self.number(transaction, guid)

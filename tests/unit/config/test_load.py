@@ -267,3 +267,48 @@ def test_what_holds_is_told_with_its_origin(tmp_path: Path) -> None:
     assert [key for key, row in rows.items() if key.startswith("tls") and not row.is_set] == [
         "tls.dir"
     ]
+
+
+def test_automatic_backups_are_set_beneath_the_bbs(tmp_path: Path) -> None:
+    file = tmp_path / "diegod.toml"
+    section = """
+[bbs.backup]
+directory  = "/var/backups/diegod"
+every_h    = 0.5
+keep       = 5
+keep_for_h = 48
+after      = ["cp", "{file}", "/mnt", "/mnt"]
+"""
+    file.write_text(BBS + section)
+    backup = load_settings(file, {}).settings.bbs.backup
+    assert (backup.directory, backup.every_h, backup.keep) == ("/var/backups/diegod", 0.5, 5)
+    assert backup.keep_for_h == 48
+    assert backup.after == ("cp", "{file}", "/mnt", "/mnt")  # a word may be there twice
+
+
+def test_without_the_section_there_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "diegod.toml"
+    file.write_text(BBS)
+    backup = load_settings(file, {}).settings.bbs.backup
+    assert (backup.directory, backup.every_h, backup.keep, backup.after) == ("", 6.0, 28, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('directory = "backups"', "is not an absolute path"),
+        ("every_h = 0", "is not within"),
+        ('every_h = "6"', "is not a number of hours"),
+        ("keep = 0", "is not within"),
+        ('after = "cp {file} /mnt"', "is not a list of words, the program first"),
+        ("after = [1]", "is not a text"),
+    ],
+)
+def test_a_wrong_setting_of_backups_is_named(tmp_path: Path, line: str, why: str) -> None:
+    file = tmp_path / "diegod.toml"
+    file.write_text(f"{BBS}[bbs.backup]\n{line}\n")
+    with pytest.raises(ConfigError) as error:
+        load_settings(file, {})
+    (problem,) = error.value.problems
+    assert why in problem
+    assert "bbs.backup" in problem

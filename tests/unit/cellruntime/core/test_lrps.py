@@ -146,7 +146,8 @@ def test_a_younger_row_is_told_again_what_is_so() -> None:
     play.lrp_running()
     assert play.see(instance("UNCLAIMED", revision=2**40)) == ["Submit claim_instance"]
     claimed = instance("CLAIMED", revision=2**40 + 1)
-    assert play.answer(Outcome(actual_lrp=claimed)) == ["Submit start_instance"]
+    said = play.answer(Outcome(actual_lrp=claimed))
+    assert said == ["Record started l-i9", "Submit start_instance"]  # a record of the new epoch
 
 
 def test_an_older_row_is_not_believed() -> None:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from diegod.internal.v1.command_pb2 import Batch, Command, Outcome
+from diegod.internal.v1.command_pb2 import Batch, Command, Outcome, RaiseFormat
 from diegod.raftbbs.replica import AppliedEntry, Replica
+from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
@@ -26,10 +27,13 @@ class Board:
     lock_token: int = 0
 
     @staticmethod
-    def open(path: Path, history_changes: int = 1000) -> "Board":
+    def open(path: Path, history_changes: int = 1000, cluster_format: int = FORMAT) -> "Board":
         environment = Environment.open(path, create=True, durable=False)
         tables = Tables.open(environment)
-        return Board(environment, tables, Replica(tables, history_changes))
+        board = Board(environment, tables, Replica(tables, history_changes))
+        if cluster_format > 1:
+            board.say("bbs/m1", raise_format=RaiseFormat(cluster_format=cluster_format))
+        return board
 
     def entry(self, *commands: Command) -> AppliedEntry:
         self.index += 1

@@ -11,7 +11,7 @@ from tests.unit.raftbbs.core.board import Board, a_task
 
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
-    return Board.open(tmp_path)
+    return Board.open(tmp_path, cluster_format=1)
 
 
 def _to(cluster_format: int) -> Command:
@@ -51,7 +51,7 @@ def test_what_this_version_does_not_know_ends_it(board: Board) -> None:
 def test_from_then_on_hashes_are_equal_whatever_was_before(tmp_path: Path) -> None:
     hashes = []
     for name, extra in (("one", []), ("two", [Command(by="bbs/m1")])):
-        board = Board.open(tmp_path / name)
+        board = Board.open(tmp_path / name, cluster_format=1)
         for command in extra:
             board.entry(command)
         before = board.state().counters().state_hash

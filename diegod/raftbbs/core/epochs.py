@@ -1,0 +1,103 @@
+"""What becomes of each row when a new epoch begins: after a restore, or when a quorum was lost.
+
+The state that goes on may be older than what the cluster acknowledged, so nothing in it is taken
+for what is so now:
+
+* a task that is not COMPLETED may have run meanwhile, also one that is PENDING here: it ends as
+  failed, outcome unknown, and is never run again;
+* a cell is MISSING until it registers, which it does within a second or two of reaching the BBS;
+* every lock is held by the BBS itself. It renews none, so each is free after one lease TTL: the
+  time that cells have to register and report what runs, before a brain may decide anything;
+* a domain has to be freshened again: its row goes;
+* desired LRPs and instances stay what they are.
+
+Every row gets a revision of the new epoch: whoever compares revisions takes it for news. Does not
+belong here: how rows are read and written (`raftbbs.backup.rebirth`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from diegod.raftbbs.core.decision import Row
+from diegod.raftbbs.core.stamps import stamp
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
+
+RESTORED = "cluster restored"
+RECOVERED = "quorum recovered"
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A new epoch: who began it, why, and when by replicated time."""
+
+    epoch: int
+    by: str  # bbs/ID
+    cause: str  # RESTORED or RECOVERED
+    at_ns: int
+
+
+def carried_over(row: R, opening: Opening, revision: int) -> R | None:
+    """The row as the new epoch has it; None: it goes. The row that is given may be changed."""
+    changed = _RULES[type(row)](row, opening, revision)
+    if changed is None:
+        return None
+    row.provenance.revision = revision
+    if changed:
+        row.provenance.by, row.provenance.cause = opening.by, opening.cause
+        row.provenance.request_id = ""
+    return row
+
+
+def _task(task: Task, opening: Opening, revision: int) -> bool:
+    if task.state == Task.COMPLETED:
+        return False
+    task.state = Task.COMPLETED
+    task.failed = True
+    task.failure_reason = f"{opening.cause}, outcome unknown"
+    task.outcome_unknown = True
+    task.placement_error = ""
+    task.completed_at.CopyFrom(stamp(opening.at_ns))
+    return True
+
+
+def _desired(desired: DesiredLrp, opening: Opening, revision: int) -> bool:
+    return False
+
+
+def _actual(row: ActualLrp, opening: Opening, revision: int) -> bool:
+    """A placement that nobody has taken up gets its full time again."""
+    if row.state == ActualLrp.UNCLAIMED and row.placed_cell_id:
+        row.placed_at.CopyFrom(stamp(opening.at_ns))
+    return False
+
+
+def _cell(cell: Cell, opening: Opening, revision: int) -> bool:
+    """All have the same `since`, so that those that stay away count as one loss."""
+    cell.state = Cell.MISSING
+    cell.since.CopyFrom(stamp(opening.at_ns))
+    return True
+
+
+def _domain(domain: Domain, opening: Opening, revision: int) -> None:
+    return None
+
+
+def _lock(lock: Lock, opening: Opening, revision: int) -> bool:
+    lock.owner = opening.by
+    lock.token = revision
+    return True
+
+
+#: kind of row -> whether it was changed, None when it goes.
+_RULES: dict[type[Any], Callable[[Any, Opening, int], bool | None]] = {
+    Task: _task,
+    DesiredLrp: _desired,
+    ActualLrp: _actual,
+    Cell: _cell,
+    Domain: _domain,
+    Lock: _lock,
+}
