@@ -8,13 +8,15 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from diegod.config.schema import BackupSettings
 from diegod.node.check_store import checked_apart
+from diegod.node.finished import finished, never
 from diegod.node.kept import SUFFIX, UNVERIFIED, Kept, kept_in, name_of
 from diegod.raftbbs.backup import file
 from diegod.raftbbs.backup.copying import require_room, take
@@ -48,11 +50,18 @@ class Backups:
         self._settings = settings
         self._member = member
         self._clock = clock
+        self._stopping = threading.Event()
 
     async def run(self) -> None:
         """For as long as the member lives."""
         if not self._settings.directory:
             return
+        try:
+            await self._keep_making()
+        finally:
+            self._stopping.set()  # a child that is waited for would hold up the end of the process
+
+    async def _keep_making(self) -> None:
         while True:
             due_in_s = await self._member.apart(self._due_in_s)
             await asyncio.sleep(due_in_s)
@@ -91,9 +100,10 @@ class Backups:
                 self._member.birth,
                 Path(self._settings.directory),
                 self._clock.wall(),
+                self._stopping.is_set,
             )
             self._prune()
-            run_after(self._settings.after, path)
+            run_after(self._settings.after, path, self._stopping.is_set)
         except BackupFailed as error:
             return str(error)
         except (OSError, StoreFailed, BackupRefused) as error:
@@ -111,7 +121,13 @@ class Backups:
             _log.info("backup.removed", file=name)
 
 
-def backed_up(environment: Environment, birth: Birth, directory: Path, now_s: float) -> Path:
+def backed_up(
+    environment: Environment,
+    birth: Birth,
+    directory: Path,
+    now_s: float,
+    gives_up: Callable[[], bool] = never,
+) -> Path:
     """Take a backup into a directory, and read it back.
 
     Raises BackupFailed, BackupRefused, OSError or StoreFailed.
@@ -129,21 +145,23 @@ def backed_up(environment: Environment, birth: Birth, directory: Path, now_s: fl
             file.write(unverified, file.pieces(manifest, data))
     finally:
         shutil.rmtree(copy, ignore_errors=True)
-    problems = problems_of(unverified, directory)
+    problems = problems_of(unverified, directory, gives_up)
     if problems:
         raise BackupFailed(f"{unverified} can't be relied on: {problems[0]}")
     file.put_in_place(unverified, path)
     return path
 
 
-def problems_of(path: Path, scratch: Path | None = None) -> list[str]:
+def problems_of(
+    path: Path, scratch: Path | None = None, gives_up: Callable[[], bool] = never
+) -> list[str]:
     """What is wrong with a backup: its data is extracted, and all of it read in a child process."""
     with tempfile.TemporaryDirectory(prefix="diegod-verify-", dir=scratch) as folder:
         try:
             manifest = file.extract(path, Path(folder))
         except BackupRefused as error:
             return [str(error)]
-        return checked_apart(Path(folder), manifest).problems
+        return checked_apart(Path(folder), manifest, gives_up).problems
 
 
 def sweep_copies(store: Path) -> None:
@@ -152,20 +170,13 @@ def sweep_copies(store: Path) -> None:
         shutil.rmtree(store / name, ignore_errors=True)
 
 
-def run_after(argv: Sequence[str], path: Path) -> None:
+def run_after(argv: Sequence[str], path: Path, gives_up: Callable[[], bool] = never) -> None:
     """The operator's own command for a backup that was made. Raises BackupFailed."""
     if not argv:
         return
     command = [word.replace(_FILE_WORD, str(path)) for word in argv]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=AFTER_TIMEOUT_S,
-            check=False,
-        )
+        done = finished(command, AFTER_TIMEOUT_S, gives_up)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BackupFailed(f"{path} was made, but `after` failed: {error}") from None
     if done.returncode:

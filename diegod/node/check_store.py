@@ -7,9 +7,11 @@ not known to be whole: they ask here. What was found is one line of JSON.
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from diegod.node.finished import finished, never
 from diegod.node.statuses import DONE, FAILED, WRONG_USAGE
 from diegod.raftbbs.backup.checking import Checked, check
 from diegod.raftbbs.backup.copying import opened_copy
@@ -19,15 +21,15 @@ from diegod.raftbbs.store.environment import StoreFailed, StoreMissing
 _TIMEOUT_S = 3600.0
 
 
-def checked_apart(folder: Path, manifest: Manifest | None = None) -> Checked:
+def checked_apart(
+    folder: Path, manifest: Manifest | None = None, gives_up: Callable[[], bool] = never
+) -> Checked:
     """What a child process finds in the store of a folder, and how it differs from a manifest."""
     command = [sys.executable, "-m", "diegod.node.check_store", str(folder)]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
-        )
+        done = finished(command, _TIMEOUT_S, gives_up)
     except subprocess.TimeoutExpired:
-        return Checked(problems=[f"it could not be read within {_TIMEOUT_S:.0f} s"])
+        return Checked(problems=["it was not read to its end in time"])
     checked = _told(done)
     if manifest is not None and not checked.problems:
         checked.problems += _differences(checked, manifest)

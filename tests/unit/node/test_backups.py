@@ -209,6 +209,19 @@ async def test_what_fails_is_an_alarm_and_costs_no_backup(
     assert [each.verified for each in kept_in(directory, "prod")] == [True]
 
 
+async def test_a_member_that_stops_waits_for_no_child(member: Member, directory: Path) -> None:
+    settings = BackupSettings(directory=str(directory), after=("sleep", "600"))
+    making = Backups(settings, member, WallClock())
+    running = asyncio.create_task(making.run())
+    async with asyncio.timeout(20):
+        while not any(each.verified for each in kept_in(directory, "prod")):
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with asyncio.timeout(20):  # the thread is there, and its child is gone
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+
 async def test_a_directory_that_is_none_is_an_alarm(member: Member, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = BackupSettings(directory=str(tmp_path / "file" / "backups"))
