@@ -12,7 +12,7 @@ import pytest
 from diegod.client import Client
 from diegod.client.tasks import task_definition
 from diegod.models.errors import DomainError
-from tests.cluster.roles import Node, Processes, Site, new_site, refused_start
+from tests.cluster.roles import Node, Processes, new_site, refused_start
 from tests.cluster.terminal import PROGRAM, Done, new_terminal
 from tests.cluster.waiting import until
 

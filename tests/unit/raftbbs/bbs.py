@@ -59,7 +59,14 @@ def parts(folder: Path, history_changes: int = 1000, now: float | None = None) -
     tables = Tables.open(environment)
     replica = Replica(tables, history_changes)
     begin = SystemClock().monotonic() if now is None else now
-    log = Engine(environment, birth, replica.apply_entry, SeededIds(1), begin)
+    log = Engine(
+        environment,
+        birth,
+        replica.apply_entry,
+        SeededIds(1),
+        begin,
+        members_of=replica.members_of,
+    )
     ticking = Ticking(MEMBER, log, environment, tables, LeaseTable(TTL_S))
     return Parts(birth, environment, tables, log, ticking)
 
