@@ -1,4 +1,4 @@
-"""Members come and go, one loses its disk, the leadership moves: and a writer notices nothing lost."""
+"""Members come and go, one loses its disk, the leadership moves: a writer loses nothing."""
 
 import asyncio
 import shutil
