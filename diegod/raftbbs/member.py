@@ -78,6 +78,7 @@ class Member:
         self._unseen_links: deque[str] = deque()  # peers whose link changed, until a tick knows it
         self._links_seen = 0
         self._number = 0
+        self._meta = environment.table(META_TABLE)
         self._transferring: dict[int, asyncio.Future[None]] = {}
         with environment.begin_read() as transaction:
             state = StateView(tables, transaction)
@@ -102,9 +103,8 @@ class Member:
             return known.store_id
         if member_id == self.birth.member_id:
             return self.birth.store_id
-        meta = self.environment.table(META_TABLE)
         with self.environment.begin_read() as transaction:
-            return known_store(transaction, meta, member_id)
+            return known_store(transaction, self._meta, member_id)
 
     @property
     def load(self) -> Load:

@@ -1,4 +1,4 @@
-"""Members come and go, one loses its disk, the leadership moves: a writer notices no loss."""
+"""Members come and go, one loses its disk, the leadership moves: a writer loses nothing."""
 
 import asyncio
 import shutil

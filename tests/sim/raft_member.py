@@ -26,6 +26,7 @@ class Member:
     engine: Engine | None = None
     environment: Environment | None = None
     state: Table | None = None
+    record: Table | None = None  # of the members, when they change
     life: int = 0
     inbox: list[tuple[str, RaftFrame]] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)

@@ -18,6 +18,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
+from diegod.internal.v1.command_pb2 import Members
+from diegod.raftbbs.core.membership import voters
 from diegod.raftbbs.raft.api import (
     Fatal,
     Limits,
@@ -29,12 +31,14 @@ from diegod.raftbbs.raft.api import (
 )
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.raft.snapshot import Background, inline
-from diegod.raftbbs.store.environment import WriteTransaction
+from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter, create, load
+from diegod.raftbbs.store.members import of_birth
 from diegod.world.ids import SeededIds
 from tests.sim.raft_faults import CALM, Faults, Mischief
 from tests.sim.raft_member import MAP_SIZE, Member
 from tests.sim.raft_network import Network
+from tests.sim.raft_operator import CHANGE, Operator, apply_change, is_expected
 from tests.sim.raft_promises import Promises
 
 CLOCK_RATE_ERROR = 0.02
@@ -58,6 +62,7 @@ class World:
         folder: Path,
         *,
         members: int = 3,
+        spares: int = 0,
         engine_class: type[Engine] = Engine,
         timing: Timing | None = None,
         limits: Limits | None = None,
@@ -74,17 +79,24 @@ class World:
         self.cut_logs: set[str] = set()
         self.quarantined: dict[str, Quarantined] = {}
         """Members that left because their state was wrong; they stay away."""
-        self.revived: tuple[str, ...] = tuple("ABCDEFG"[:members])
+        self.revived: tuple[str, ...] = tuple("ABCDEFG"[: members + spares])
+        self.record = Members()
+        """The latest record of members that anybody has applied."""
+        self.operator: Operator | None = None
         self._engine_class = engine_class
         self._timing, self._limits = timing or Timing(), limits or Limits()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._event_count = 0
         self.members = {each: self._new_member(each, folder) for each in self.revived}
         self.network = Network(self)
-        voters = tuple(Voter(each, "", "") for each in self.members)
-        for each, member in self.members.items():
-            birth = Birth("cluster", "sim", each, f"store-{each}", voters)
-            create(member.folder, birth, durable=False)
+        born = self.revived[:members]
+        self.stores = {each: f"store-{each}" for each in born}
+        """The disks that there are."""
+        voters = tuple(Voter(each, "", "") for each in born)
+        for each in born:
+            birth = Birth("cluster", "sim", each, self.stores[each], voters)
+            self.record = of_birth(birth)
+            create(self.members[each].folder, birth, durable=False)
             self.boot(each)
 
     def _new_member(self, who: str, folder: Path) -> Member:
@@ -128,11 +140,13 @@ class World:
     def boot(self, who: str) -> None:
         """Start a member from its disk, if it may live and does not."""
         member = self.members[who]
-        if member.engine is not None or who not in self.revived or who in self.quarantined:
+        is_away = who not in self.stores or who in self.quarantined
+        if member.engine is not None or who not in self.revived or is_away:
             return
         environment, birth = load(member.folder, durable=False, map_size=MAP_SIZE)
         environment.before_commit = self._before_commit
         member.environment, member.state = environment, environment.table("state")
+        member.record = environment.table("members")
         member.life += 1
         ids = SeededIds(f"{who}{member.life}{self.random.random()}")
         apply = self._applier(member)
@@ -144,6 +158,7 @@ class World:
                 apply,
                 ids,
                 clock,
+                members_of=self._members_of(member),
                 timing=self._timing,
                 limits=self._limits,
                 background=self._background(member),
@@ -197,9 +212,27 @@ class World:
             if transaction.get(member.state, command) is not None:
                 self.promises.violate(f"{command!r} applied twice on {member.id}")
             transaction.put(member.state, command, index.to_bytes(8, "big"))
+            if command.startswith(CHANGE):
+                self._change_members(member, transaction, index, command)
             return command
 
         return apply
+
+    def _change_members(
+        self, member: Member, transaction: WriteTransaction, index: int, command: bytes
+    ) -> None:
+        assert member.record is not None
+        record = apply_change(self._members_of(member)(transaction), command, index)
+        transaction.put(member.record, CHANGE, record.SerializeToString())
+        if record.revision > self.record.revision:
+            self.record = record
+
+    def _members_of(self, member: Member) -> Callable[[ReadTransaction], Members]:
+        def members_of(transaction: ReadTransaction) -> Members:
+            assert member.record is not None
+            return Members.FromString(transaction.get(member.record, CHANGE) or b"")
+
+        return members_of
 
     def _background(self, member: Member) -> Background:
         """Work beside a member's steps takes a moment, and ends with the member."""
@@ -308,6 +341,8 @@ class World:
         for confirmation in result.confirmations:
             self.promises.confirms(confirmation.id, confirmation.ok)
         for refusal in result.refused:
+            if self.operator is not None and is_expected(refusal):
+                continue
             self.promises.violate(f"{member.id} refused {refusal.peer}: {refusal.reason}")
 
     # Clients.
@@ -339,12 +374,21 @@ class World:
         mischief = Mischief(self, self.faults)
         self.run_for(seconds)
         mischief.stop()
-        ids = sorted(self.members.keys() - self.quarantined.keys())
-        majority = len(self.members) // 2 + 1
-        self.check_progress_of(tuple(sorted(self.random.sample(ids, majority))))
+        if self.operator is not None:
+            self.settle_members(self.operator)
+        ids = voters(self.record)
+        there = [each for each in ids if each not in self.quarantined]
+        self.check_progress_of(tuple(sorted(self.random.sample(there, len(ids) // 2 + 1))))
         self.check_agreement()
         self.close()
         return self
+
+    def settle_members(self, operator: Operator) -> None:
+        """What is on its way comes to its end, with all members that there are."""
+        operator.stop()
+        self.heal(tuple(sorted(self.members)))
+        if not self.run_for(AGREEMENT_LIMIT_S, lambda: operator.is_settled() and self._agree()):
+            self.promises.violate(f"members do not settle, {self.record}: {self.describe()}")
 
     def heal(self, who: tuple[str, ...]) -> None:
         """End all faults; these members live and are connected, the rest is dead."""
@@ -408,10 +452,15 @@ class World:
         for member in self.living():
             self.read(member)
 
+    def change_members(self) -> "World":
+        """Let an operator change the members as long as there is mischief."""
+        self.operator = Operator(self)
+        return self
+
     def _agree(self) -> bool:
         views = [member.leadership() for member in self.living()]
         return (
-            len(views) == len(self.members) - len(self.quarantined)
+            len(views) == len(self.stores) - len(self.quarantined)
             and len({view.log_last for view in views}) == 1
             and all(view.applied_index == view.log_last for view in views)
             and any(view.noop_applied for view in views)

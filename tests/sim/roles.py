@@ -184,6 +184,7 @@ class SimMember(SimRole):
             apply,
             self.ids(),
             clock.monotonic(),
+            members_of=replica.members_of,
             timing=self.timing,
             limits=SMALL,
             state=replica,

@@ -67,7 +67,15 @@ def parts(
     tables = Tables.open(environment)
     replica = Replica(tables, history_changes)
     begin = SystemClock().monotonic() if now is None else now
-    log = Engine(environment, birth, replica.apply_entry, SeededIds(1), begin, state=replica)
+    log = Engine(
+        environment,
+        birth,
+        replica.apply_entry,
+        SeededIds(1),
+        begin,
+        members_of=replica.members_of,
+        state=replica,
+    )
     ticking = Ticking(MEMBER, log, environment, tables, LeaseTable(TTL_S))
     return Parts(birth, environment, tables, log, ticking)
 

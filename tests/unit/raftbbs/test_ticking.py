@@ -1,18 +1,34 @@
 """A tick: what becomes of commands, reads and renewals, and what the leader does by itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from diegod.internal.v1.command_pb2 import AcquireLock, Command, RegisterCell, UpsertDomain
+from diegod.internal.v1.command_pb2 import (
+    AcquireLock,
+    ChangeMembers,
+    Command,
+    Member,
+    RegisterCell,
+    UpsertDomain,
+)
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.leases import GRACE_S
+from diegod.raftbbs.raft.membership import Membership
 from diegod.raftbbs.store.counters import Counters
 from diegod.raftbbs.store.state import StateView
-from diegod.raftbbs.ticking import ENTRY_BYTES_MAX, Inbox, Renewal, Submission, TickResult
+from diegod.raftbbs.ticking import (
+    ENTRY_BYTES_MAX,
+    Inbox,
+    Renewal,
+    Submission,
+    TickResult,
+    TransferRequest,
+)
 from diegod.v1.record_pb2 import Cell
-from tests.unit.raftbbs.bbs import TTL_S, Parts, parts
+from tests.unit.raftbbs.bbs import MEMBER, TTL_S, Parts, parts
 
 BEGIN = 1000.0
 WALL = 1_800_000_000.0
@@ -247,3 +263,66 @@ def test_a_new_leader_raises_the_format_once_all_can_read_it(bench: Bench) -> No
     last = bench.tick().leadership.log_last
     bench.pass_time(30.0)
     assert bench.tick().leadership.log_last == last
+
+
+def _change(*members: Member, revision: int = 0) -> Command:
+    change = ChangeMembers(members=members, expected_revision=revision)
+    return Command(by="bbs/m1", change_members=change)
+
+
+M1, LEARNER = Member(member_id=MEMBER), Member(member_id="m2", learner=True, store_id="s2")
+
+
+def test_a_change_of_members_is_an_entry_of_its_own(bench: Bench) -> None:
+    bench.lead()
+    result = bench.answers(
+        Submission(1, [_domain("a")]),
+        Submission(2, [_change(M1, LEARNER)]),
+        Submission(3, [_domain("b")]),
+    )
+    assert [len(entry.outcomes) for entry in result.entries] == [1, 1, 1]
+    assert [entry.revision for entry in result.entries] == [1, 2, 3]
+    assert list(result.entries[1].changes) == []
+
+
+def test_a_tick_says_which_members_there_are_now(bench: Bench) -> None:
+    bench.lead()
+    told = [bench.tick(Inbox(submissions=[Submission(1, [_change(M1, LEARNER)])]))]
+    told += [bench.tick() for _ in range(3)]
+    [record] = [each.members for each in told if each.members is not None]
+    assert list(record.members) == [M1, LEARNER]
+
+
+def test_a_leader_makes_a_learner_a_voter_as_soon_as_it_is_ready(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.lead()
+    bench.answers(Submission(1, [_change(M1, LEARNER)]))
+    bench.pass_time(0.5)
+    assert list(bench.parts.log.members.members) == [M1, LEARNER]  # it has acknowledged nothing
+    monkeypatch.setattr(Membership, "_has_caught_up", lambda membership, learner: True)
+    bench.pass_time(0.3)
+    voter = Member(member_id="m2", store_id="s2")
+    assert list(bench.parts.log.members.members) == [M1, voter]
+
+
+def test_while_the_leadership_is_given_away_writes_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.lead()
+    leadership = bench.parts.log.leadership
+    with monkeypatch.context() as giving:
+        away = replace(leadership(), transfers_to="m2")
+        giving.setattr(bench.parts.log, "leadership", lambda: away)
+        result = bench.tick(Inbox(submissions=[Submission(1, [_domain("a")])]))
+        assert result.outcomes == []
+        assert bench.parts.ticking.next_deadline() > float("-inf")
+    assert bench.results(Inbox(), 1).outcomes[0][0] == 1
+
+
+def test_a_transfer_that_can_not_be_is_answered(bench: Bench) -> None:
+    bench.lead()
+    [(number, error)] = bench.tick(Inbox(transfers=[TransferRequest(9, "m2")])).transfers
+    assert number == 9
+    assert error is not None
+    assert error.message == "m2 is no other voter of this cluster"

@@ -90,3 +90,35 @@ def test_a_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
 def test_a_birth_makes_sense(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         replace(BIRTH, **fields)
+
+
+def test_who_joins_is_born_with_the_record_of_that_time(tmp_path: Path) -> None:
+    learner = Voter("b3", "b3:8889", "b3:8892", "s-3")
+    voters = (Voter("b1", "b1:8889", "b1:8892", "s-1"),)
+    joiner = Birth("c-1", "test", "b3", "s-3", voters, learners=(learner,), members_revision=7)
+    create(tmp_path / "store", joiner)
+    environment, birth = load(tmp_path / "store")
+    environment.close()
+    assert birth == joiner
+
+
+def test_a_first_member_is_born_as_before_there_were_changes(tmp_path: Path) -> None:
+    """So that an earlier version can start from the store that it made itself."""
+    create(tmp_path / "store", BIRTH)
+    environment = Environment.open(tmp_path / "store")
+    meta = environment.table("meta")
+    with environment.begin_read() as transaction:
+        stored = transaction.get(meta, b"birth")
+    environment.close()
+    assert stored is not None
+    record = json.loads(envelope.unwrap(stored))
+    assert sorted(record) == [
+        "cluster_id",
+        "cluster_name",
+        "epoch",
+        "member_id",
+        "store_format",
+        "store_id",
+        "voters",
+    ]
+    assert sorted(record["voters"][0]) == ["api_address", "id", "raft_address"]
