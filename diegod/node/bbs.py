@@ -27,11 +27,11 @@ from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import SILENCE_S, Member
-from diegod.raftbbs.raft.api import Quarantined, Replaced
+from diegod.raftbbs.raft.api import Fatal, Quarantined, Replaced
 from diegod.raftbbs.raft.engine import Engine
+from diegod.raftbbs.raft.snapshot import Background
 from diegod.raftbbs.replica import Replica
-from diegod.raftbbs.store import identity as birth_record
-from diegod.raftbbs.store import quarantine
+from diegod.raftbbs.store import opening, quarantine
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth, StoreRefused
 from diegod.raftbbs.store.quarantine import Mark
@@ -67,8 +67,7 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
 
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     try:
-        quarantine.refuse_marked(path)
-        environment, birth = birth_record.load(path, member_id=settings.node.id)
+        environment, birth = opening.open_verified(path, member_id=settings.node.id)
     except (StoreRefused, StoreFailed) as error:
         raise StartError(str(error), NOT_CURABLE) from None
     if birth.cluster_name != settings.cluster.name:
@@ -93,15 +92,7 @@ async def _serve(
     tables = Tables.open(environment)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")
-    log = Engine(
-        environment,
-        birth,
-        replica.apply_entry,
-        ids,
-        clock.monotonic(),
-        background=copying.submit,
-        state=replica,
-    )
+    log = _open_log(environment, birth, replica, ids, clock, copying.submit)
     leases = LeaseTable(settings.bbs.lease_ttl_s)
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
     driver = ThreadDriver(ticking, clock, lambda error: _end_process(error, environment, clock))
@@ -113,6 +104,7 @@ async def _serve(
         dialer,
         LinkEvents(member.received, member.connected, member.disconnected),
     )
+    member.fail = lambda error: _end_process(error, environment, clock)
     member.send = links.send
     member.refuse = links.refuse
     member.note = lambda notice: _log.warning("bbs.snapshot", what=notice)
@@ -132,6 +124,24 @@ async def _serve(
         # Nobody may close the store under a copy that is being made.
         await asyncio.to_thread(copying.shutdown, cancel_futures=True)
         log.close()
+
+
+def _open_log(
+    environment: Environment,
+    birth: Birth,
+    replica: Replica,
+    ids: Ids,
+    clock: Clock,
+    background: Background,
+) -> Engine:
+    now = clock.monotonic()
+    apply = replica.apply_entry
+    try:
+        return Engine(
+            environment, birth, apply, ids, now, background=background, state=replica
+        )
+    except Fatal as error:
+        raise StartError(f"{error} (in {environment.path}).", NOT_CURABLE) from None
 
 
 def handlers(

@@ -47,6 +47,7 @@ class Member:
         self.clock_offset_s = 0.0
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
+        self.fail: Callable[[Exception], None] = lambda error: None
         self.note: Callable[[str], None] = lambda notice: None
         self._wake = wake
         self._inbox = Inbox()
