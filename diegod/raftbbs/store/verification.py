@@ -9,6 +9,7 @@ that map to one another are compared by sums of hashes: that takes one scan of e
 What the log says is read by the journal when it opens. Does not belong here: what the rows mean.
 """
 
+import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def verify(environment: Environment, names: Sequence[str] = ()) -> int:
             verification = _Verification(tables, transaction)
             verification.run()
             verification.open_values(named)
-        except (EnvelopeError, DecodeError, ValueError) as error:
+        except (EnvelopeError, DecodeError, ValueError, struct.error) as error:
             raise RowsDamaged(str(error)) from error
         return verification.values
 
