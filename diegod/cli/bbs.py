@@ -109,6 +109,7 @@ def _fields(reply: GetBbsStatusReply) -> list[tuple[str, str]]:
         ("store", f"{reply.store_bytes / 1024**2:.1f} MB"),
         ("watches", str(reply.watches)),
         ("clock offset", f"{reply.clock_offset_s:+.3f} s"),
+        *(("alarm", alarm) for alarm in reply.alarms),
     ]
 
 

@@ -24,47 +24,47 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64iegod/internal/v1/raft.proto\x12\x12\x64iegod.internal.v1\"}\n\tRaftHello\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x10\n\x08store_id\x18\x03 \x01(\t\x12\x14\n\x0cstore_format\x18\x04 \x01(\r\x12\x12\n\nformat_max\x18\x05 \x01(\r\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\"8\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ommand\x18\x03 \x01(\x0c\"\xb6\x01\n\rAppendEntries\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x02 \x01(\x04\x12\x14\n\x0chas_previous\x18\x03 \x01(\x08\x12\x16\n\x0eprevious_index\x18\x04 \x01(\x04\x12\x15\n\rprevious_term\x18\x05 \x01(\x04\x12-\n\x07\x65ntries\x18\x06 \x03(\x0b\x32\x1c.diegod.internal.v1.LogEntry\x12\r\n\x05round\x18\x07 \x01(\x04\"\x80\x01\n\x0b\x41ppendReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\r\n\x05reset\x18\x03 \x01(\x08\x12\x0f\n\x07success\x18\x04 \x01(\x08\x12\r\n\x05round\x18\x05 \x01(\x04\x12\x12\n\nhash_index\x18\x06 \x01(\x04\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\"\\\n\x0bVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\x12\x10\n\x08transfer\x18\x04 \x01(\x08\"\x19\n\tVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"M\n\x0ePreVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\"\x1c\n\x0cPreVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x19\n\tStaleTerm\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x1e\n\x10ReadIndexRequest\x12\n\n\x02id\x18\x01 \x01(\x04\"7\n\x0eReadIndexReply\x12\n\n\x02id\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\r\n\x05index\x18\x03 \x01(\x04\"^\n\rSnapshotOffer\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x12\n\nindex_term\x18\x03 \x01(\x04\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\"A\n\x0fSnapshotRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\r\"=\n\rSnapshotChunk\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1a\n\nTimeoutNow\x12\x0c\n\x04term\x18\x01 \x01(\x04\"<\n\nQuarantine\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nhash_index\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\"\x85\x07\n\tRaftFrame\x12.\n\x05hello\x18\x01 \x01(\x0b\x32\x1d.diegod.internal.v1.RaftHelloH\x00\x12;\n\x0e\x61ppend_entries\x18\x02 \x01(\x0b\x32!.diegod.internal.v1.AppendEntriesH\x00\x12\x37\n\x0c\x61ppend_reply\x18\x03 \x01(\x0b\x32\x1f.diegod.internal.v1.AppendReplyH\x00\x12\x37\n\x0cvote_request\x18\x04 \x01(\x0b\x32\x1f.diegod.internal.v1.VoteRequestH\x00\x12\x33\n\nvote_reply\x18\x05 \x01(\x0b\x32\x1d.diegod.internal.v1.VoteReplyH\x00\x12>\n\x10pre_vote_request\x18\x06 \x01(\x0b\x32\".diegod.internal.v1.PreVoteRequestH\x00\x12:\n\x0epre_vote_reply\x18\x07 \x01(\x0b\x32 .diegod.internal.v1.PreVoteReplyH\x00\x12\x33\n\nstale_term\x18\x08 \x01(\x0b\x32\x1d.diegod.internal.v1.StaleTermH\x00\x12\x42\n\x12read_index_request\x18\t \x01(\x0b\x32$.diegod.internal.v1.ReadIndexRequestH\x00\x12>\n\x10read_index_reply\x18\n \x01(\x0b\x32\".diegod.internal.v1.ReadIndexReplyH\x00\x12;\n\x0esnapshot_offer\x18\x0b \x01(\x0b\x32!.diegod.internal.v1.SnapshotOfferH\x00\x12?\n\x10snapshot_request\x18\x0c \x01(\x0b\x32#.diegod.internal.v1.SnapshotRequestH\x00\x12;\n\x0esnapshot_chunk\x18\r \x01(\x0b\x32!.diegod.internal.v1.SnapshotChunkH\x00\x12\x35\n\x0btimeout_now\x18\x0e \x01(\x0b\x32\x1e.diegod.internal.v1.TimeoutNowH\x00\x12\x34\n\nquarantine\x18\x0f \x01(\x0b\x32\x1e.diegod.internal.v1.QuarantineH\x00\x42\x07\n\x05\x66rame2[\n\x0bRaftService\x12L\n\x08\x45xchange\x12\x1d.diegod.internal.v1.RaftFrame\x1a\x1d.diegod.internal.v1.RaftFrame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64iegod/internal/v1/raft.proto\x12\x12\x64iegod.internal.v1\"\x9c\x01\n\tRaftHello\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x10\n\x08store_id\x18\x03 \x01(\t\x12\x14\n\x0cstore_format\x18\x04 \x01(\r\x12\x12\n\nformat_max\x18\x05 \x01(\r\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x0c\n\x04life\x18\x07 \x01(\x04\x12\x0f\n\x07process\x18\x08 \x01(\x04\"8\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ommand\x18\x03 \x01(\x0c\"\xb6\x01\n\rAppendEntries\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x02 \x01(\x04\x12\x14\n\x0chas_previous\x18\x03 \x01(\x08\x12\x16\n\x0eprevious_index\x18\x04 \x01(\x04\x12\x15\n\rprevious_term\x18\x05 \x01(\x04\x12-\n\x07\x65ntries\x18\x06 \x03(\x0b\x32\x1c.diegod.internal.v1.LogEntry\x12\r\n\x05round\x18\x07 \x01(\x04\"\x80\x01\n\x0b\x41ppendReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\r\n\x05reset\x18\x03 \x01(\x08\x12\x0f\n\x07success\x18\x04 \x01(\x08\x12\r\n\x05round\x18\x05 \x01(\x04\x12\x12\n\nhash_index\x18\x06 \x01(\x04\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\"\\\n\x0bVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\x12\x10\n\x08transfer\x18\x04 \x01(\x08\"\x19\n\tVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"M\n\x0ePreVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\"\x1c\n\x0cPreVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x19\n\tStaleTerm\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x1e\n\x10ReadIndexRequest\x12\n\n\x02id\x18\x01 \x01(\x04\"7\n\x0eReadIndexReply\x12\n\n\x02id\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\r\n\x05index\x18\x03 \x01(\x04\"^\n\rSnapshotOffer\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x12\n\nindex_term\x18\x03 \x01(\x04\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\"A\n\x0fSnapshotRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\r\"=\n\rSnapshotChunk\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1a\n\nTimeoutNow\x12\x0c\n\x04term\x18\x01 \x01(\x04\"<\n\nQuarantine\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nhash_index\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\"\x85\x07\n\tRaftFrame\x12.\n\x05hello\x18\x01 \x01(\x0b\x32\x1d.diegod.internal.v1.RaftHelloH\x00\x12;\n\x0e\x61ppend_entries\x18\x02 \x01(\x0b\x32!.diegod.internal.v1.AppendEntriesH\x00\x12\x37\n\x0c\x61ppend_reply\x18\x03 \x01(\x0b\x32\x1f.diegod.internal.v1.AppendReplyH\x00\x12\x37\n\x0cvote_request\x18\x04 \x01(\x0b\x32\x1f.diegod.internal.v1.VoteRequestH\x00\x12\x33\n\nvote_reply\x18\x05 \x01(\x0b\x32\x1d.diegod.internal.v1.VoteReplyH\x00\x12>\n\x10pre_vote_request\x18\x06 \x01(\x0b\x32\".diegod.internal.v1.PreVoteRequestH\x00\x12:\n\x0epre_vote_reply\x18\x07 \x01(\x0b\x32 .diegod.internal.v1.PreVoteReplyH\x00\x12\x33\n\nstale_term\x18\x08 \x01(\x0b\x32\x1d.diegod.internal.v1.StaleTermH\x00\x12\x42\n\x12read_index_request\x18\t \x01(\x0b\x32$.diegod.internal.v1.ReadIndexRequestH\x00\x12>\n\x10read_index_reply\x18\n \x01(\x0b\x32\".diegod.internal.v1.ReadIndexReplyH\x00\x12;\n\x0esnapshot_offer\x18\x0b \x01(\x0b\x32!.diegod.internal.v1.SnapshotOfferH\x00\x12?\n\x10snapshot_request\x18\x0c \x01(\x0b\x32#.diegod.internal.v1.SnapshotRequestH\x00\x12;\n\x0esnapshot_chunk\x18\r \x01(\x0b\x32!.diegod.internal.v1.SnapshotChunkH\x00\x12\x35\n\x0btimeout_now\x18\x0e \x01(\x0b\x32\x1e.diegod.internal.v1.TimeoutNowH\x00\x12\x34\n\nquarantine\x18\x0f \x01(\x0b\x32\x1e.diegod.internal.v1.QuarantineH\x00\x42\x07\n\x05\x66rame2[\n\x0bRaftService\x12L\n\x08\x45xchange\x12\x1d.diegod.internal.v1.RaftFrame\x1a\x1d.diegod.internal.v1.RaftFrame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.internal.v1.raft_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RAFTHELLO']._serialized_start=53
-  _globals['_RAFTHELLO']._serialized_end=178
-  _globals['_LOGENTRY']._serialized_start=180
-  _globals['_LOGENTRY']._serialized_end=236
-  _globals['_APPENDENTRIES']._serialized_start=239
-  _globals['_APPENDENTRIES']._serialized_end=421
-  _globals['_APPENDREPLY']._serialized_start=424
-  _globals['_APPENDREPLY']._serialized_end=552
-  _globals['_VOTEREQUEST']._serialized_start=554
-  _globals['_VOTEREQUEST']._serialized_end=646
-  _globals['_VOTEREPLY']._serialized_start=648
-  _globals['_VOTEREPLY']._serialized_end=673
-  _globals['_PREVOTEREQUEST']._serialized_start=675
-  _globals['_PREVOTEREQUEST']._serialized_end=752
-  _globals['_PREVOTEREPLY']._serialized_start=754
-  _globals['_PREVOTEREPLY']._serialized_end=782
-  _globals['_STALETERM']._serialized_start=784
-  _globals['_STALETERM']._serialized_end=809
-  _globals['_READINDEXREQUEST']._serialized_start=811
-  _globals['_READINDEXREQUEST']._serialized_end=841
-  _globals['_READINDEXREPLY']._serialized_start=843
-  _globals['_READINDEXREPLY']._serialized_end=898
-  _globals['_SNAPSHOTOFFER']._serialized_start=900
-  _globals['_SNAPSHOTOFFER']._serialized_end=994
-  _globals['_SNAPSHOTREQUEST']._serialized_start=996
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1061
-  _globals['_SNAPSHOTCHUNK']._serialized_start=1063
-  _globals['_SNAPSHOTCHUNK']._serialized_end=1124
-  _globals['_TIMEOUTNOW']._serialized_start=1126
-  _globals['_TIMEOUTNOW']._serialized_end=1152
-  _globals['_QUARANTINE']._serialized_start=1154
-  _globals['_QUARANTINE']._serialized_end=1214
-  _globals['_RAFTFRAME']._serialized_start=1217
-  _globals['_RAFTFRAME']._serialized_end=2118
-  _globals['_RAFTSERVICE']._serialized_start=2120
-  _globals['_RAFTSERVICE']._serialized_end=2211
+  _globals['_RAFTHELLO']._serialized_start=54
+  _globals['_RAFTHELLO']._serialized_end=210
+  _globals['_LOGENTRY']._serialized_start=212
+  _globals['_LOGENTRY']._serialized_end=268
+  _globals['_APPENDENTRIES']._serialized_start=271
+  _globals['_APPENDENTRIES']._serialized_end=453
+  _globals['_APPENDREPLY']._serialized_start=456
+  _globals['_APPENDREPLY']._serialized_end=584
+  _globals['_VOTEREQUEST']._serialized_start=586
+  _globals['_VOTEREQUEST']._serialized_end=678
+  _globals['_VOTEREPLY']._serialized_start=680
+  _globals['_VOTEREPLY']._serialized_end=705
+  _globals['_PREVOTEREQUEST']._serialized_start=707
+  _globals['_PREVOTEREQUEST']._serialized_end=784
+  _globals['_PREVOTEREPLY']._serialized_start=786
+  _globals['_PREVOTEREPLY']._serialized_end=814
+  _globals['_STALETERM']._serialized_start=816
+  _globals['_STALETERM']._serialized_end=841
+  _globals['_READINDEXREQUEST']._serialized_start=843
+  _globals['_READINDEXREQUEST']._serialized_end=873
+  _globals['_READINDEXREPLY']._serialized_start=875
+  _globals['_READINDEXREPLY']._serialized_end=930
+  _globals['_SNAPSHOTOFFER']._serialized_start=932
+  _globals['_SNAPSHOTOFFER']._serialized_end=1026
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1028
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1093
+  _globals['_SNAPSHOTCHUNK']._serialized_start=1095
+  _globals['_SNAPSHOTCHUNK']._serialized_end=1156
+  _globals['_TIMEOUTNOW']._serialized_start=1158
+  _globals['_TIMEOUTNOW']._serialized_end=1184
+  _globals['_QUARANTINE']._serialized_start=1186
+  _globals['_QUARANTINE']._serialized_end=1246
+  _globals['_RAFTFRAME']._serialized_start=1249
+  _globals['_RAFTFRAME']._serialized_end=2150
+  _globals['_RAFTSERVICE']._serialized_start=2152
+  _globals['_RAFTSERVICE']._serialized_end=2243
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from diegod.v1 import cluster_pb2 as api
 
 _SERVICE = "diegod.v1.ClusterService"
 API_VERSION = "v1"
+_CLOCK_OFF_S = 5.0
 
 
 class ClusterService:
@@ -63,7 +64,7 @@ class ClusterService:
             watches=len(member.feed),
             clock_offset_s=member.clock_offset_s,
             cluster_format=counters.cluster_format,
-            alarms=leadership.alarms,
+            alarms=[*leadership.alarms, *_clock_alarms(member.clock_offset_s)],
             hash_index=compared.index if compared is not None else 0,
             hash=compared.state_hash if compared is not None else b"",
         )
@@ -79,3 +80,14 @@ class ClusterService:
             )
             for voter in birth.voters
         ]
+
+
+def _clock_alarms(offset_s: float) -> list[str]:
+    """Nothing depends on a member's clock but the cluster's time, which follows slowly."""
+    if abs(offset_s) < _CLOCK_OFF_S:
+        return []
+    where = "ahead of" if offset_s > 0 else "behind"
+    return [
+        f"this machine's clock is {abs(offset_s):.0f} s {where} the cluster's time: set it right "
+        "(after a standstill the cluster's time comes after by itself, a second in ten)"
+    ]

@@ -31,6 +31,7 @@ from diegod.raftbbs.raft.gate import Gate, Outbox
 from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import APPLIED, DUE, NOT_APPLIED, Library, moment
 from diegod.raftbbs.raft.journal import REGULAR, Journal
+from diegod.raftbbs.raft.lives import Lives
 from diegod.raftbbs.raft.proven import require_proven
 from diegod.raftbbs.raft.serving import Serving
 from diegod.raftbbs.raft.snapshot import Background, inline, install
@@ -99,7 +100,11 @@ class Engine:
             self._peers,
             self._journal,
             Greeting(
-                birth, environment, self._transaction, lambda: self._comparing.cluster_format
+                birth,
+                environment,
+                self._transaction,
+                lambda: self._comparing.cluster_format,
+                Lives(environment, self._transaction, int(self._ids.uniform(1, _REQUEST_IDS))),
             ),
             self._confirmations,
             self._outbox,

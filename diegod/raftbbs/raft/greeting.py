@@ -11,6 +11,7 @@ from collections.abc import Callable
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
 from diegod.raftbbs.raft import formats
 from diegod.raftbbs.raft.frames import FrameRefused
+from diegod.raftbbs.raft.lives import Lives
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import META_TABLE, STORE_FORMAT, Birth
@@ -25,9 +26,11 @@ class Greeting:
         environment: Environment,
         transaction: StepTransaction,
         cluster_format: Callable[[], int],
+        lives: Lives,
     ) -> None:
         self._birth = birth
         self._cluster_format = cluster_format
+        self._lives = lives
         self._meta = environment.table(META_TABLE)
         self._transaction = transaction
         self._greeted: set[str] = set()
@@ -43,6 +46,8 @@ class Greeting:
                 store_id=birth.store_id,
                 store_format=self._cluster_format(),
                 format_max=STORE_FORMAT,
+                life=self._lives.life,
+                process=self._lives.process,
             )
         )
 
@@ -70,6 +75,7 @@ class Greeting:
         if store_id is None:
             self._transaction.writer.put(self._meta, key, hello.store_id.encode())
         self._greeted.add(peer)
+        self._lives.met(hello)
         self._reads[peer] = formats.reads(hello)
 
     def _complaint(self, peer: str, hello: RaftHello, known: str | None) -> str:
@@ -84,4 +90,4 @@ class Greeting:
             return "its store has no id of its own: it is a copy"
         if known is not None and hello.store_id != known:
             return f"its store is {hello.store_id!r}, we know it with {known!r}: it must not vote"
-        return ""
+        return self._lives.complaint(hello)
