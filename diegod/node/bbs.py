@@ -58,7 +58,7 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
         try:
             await _serve(settings, clock, ids, ready, who, environment, birth)
         except StoreFailed as error:  # a full disk, say: it may be over at the next start
-            raise StartError(f"{error} (in {environment.path}). Make room, or mend it.") from None
+            raise _failed(error, environment.path) from None
         finally:
             environment.close()
     finally:
@@ -68,8 +68,10 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     try:
         environment, birth = opening.open_verified(path, member_id=settings.node.id)
-    except (StoreRefused, StoreFailed) as error:
+    except StoreRefused as error:
         raise StartError(str(error), NOT_CURABLE) from None
+    except StoreFailed as error:
+        raise _failed(error, path) from None
     if birth.cluster_name != settings.cluster.name:
         environment.close()
         raise StartError(
@@ -78,6 +80,10 @@ def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
             NOT_CURABLE,
         )
     return environment, birth
+
+
+def _failed(error: StoreFailed, path: Path) -> StartError:
+    return StartError(f"{error} (in {path}). Make room, or mend it.")
 
 
 async def _serve(

@@ -8,7 +8,7 @@ word. Reads in the order of the file, in this process: what is checked first can
 from pathlib import Path
 
 from diegod.raftbbs.store import identity, quarantine, structure, verification
-from diegod.raftbbs.store.environment import DATA_FILE, Environment
+from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed
 from diegod.raftbbs.store.identity import Birth, StoreRefused
 from diegod.raftbbs.store.pages import PagesDamaged
 from diegod.raftbbs.store.verification import RowsDamaged
@@ -18,7 +18,13 @@ def open_verified(folder: Path, *, member_id: str | None = None) -> tuple[Enviro
     """Open a store that may be served. Raises StoreRefused, or StoreFailed."""
     quarantine.refuse_marked(folder)
     tables = _checked_pages(folder)
-    environment, birth = identity.load(folder, member_id=member_id)
+    try:
+        environment, birth = identity.load(folder, member_id=member_id)
+    except StoreFailed as error:
+        raise StoreRefused(
+            f"{error}. It needs room, and files that are this user's to read and write; lock.mdb "
+            "may be removed while nobody uses the store"
+        ) from None
     try:
         verification.verify(environment, tables)
     except RowsDamaged as error:
