@@ -34,11 +34,11 @@ from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import SILENCE_S, Member
-from diegod.raftbbs.raft.api import Quarantined, Replaced
+from diegod.raftbbs.raft.api import Fatal, Quarantined, Replaced
 from diegod.raftbbs.raft.engine import Engine
+from diegod.raftbbs.raft.snapshot import Background
 from diegod.raftbbs.replica import Replica
-from diegod.raftbbs.store import identity as birth_record
-from diegod.raftbbs.store import quarantine
+from diegod.raftbbs.store import opening, quarantine
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, StoreFailed
 from diegod.raftbbs.store.freshness import stale_row
@@ -68,7 +68,7 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
         try:
             await _serve(settings, clock, ids, ready, who, environment, birth)
         except StoreFailed as error:  # a full disk, say: it may be over at the next start
-            raise StartError(f"{error} (in {environment.path}). Make room, or mend it.") from None
+            raise _failed(error, environment.path) from None
         finally:
             environment.close()
     finally:
@@ -78,10 +78,13 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     keyring = keyring_of(settings)
     try:
-        quarantine.refuse_marked(path)
-        environment, birth = birth_record.load(path, member_id=settings.node.id, keyring=keyring)
-    except (StoreRefused, StoreFailed) as error:
+        environment, birth = opening.open_verified(
+            path, member_id=settings.node.id, keyring=keyring
+        )
+    except StoreRefused as error:
         raise StartError(str(error), NOT_CURABLE) from None
+    except StoreFailed as error:
+        raise _failed(error, path) from None
     if birth.cluster_name != settings.cluster.name:
         environment.close()
         raise StartError(
@@ -103,6 +106,10 @@ def _refuse_stale_rows(environment: Environment, tables: Tables) -> None:
         raise StartError(f"{stale} (in {environment.path}).", NOT_CURABLE)
 
 
+def _failed(error: StoreFailed, path: Path) -> StartError:
+    return StartError(f"{error} (in {path}). Make room, or mend it.")
+
+
 async def _serve(
     settings: Settings,
     clock: Clock,
@@ -117,16 +124,7 @@ async def _serve(
     _refuse_stale_rows(environment, tables)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")
-    log = Engine(
-        environment,
-        birth,
-        replica.apply_entry,
-        ids,
-        clock.monotonic(),
-        members_of=replica.members_of,
-        background=copying.submit,
-        state=replica,
-    )
+    log = _open_log(environment, birth, replica, ids, clock, copying.submit)
     leases = LeaseTable(settings.bbs.lease_ttl_s)
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
     driver = ThreadDriver(ticking, clock, lambda error: _end_process(error, environment, clock))
@@ -140,6 +138,7 @@ async def _serve(
         dialer,
         LinkEvents(member.received, member.connected, member.disconnected),
     )
+    member.fail = lambda error: _end_process(error, environment, clock)
     member.send = links.send
     member.refuse = links.refuse
     member.follow = lambda members: links.set_peers(raft_addresses(members, birth.member_id))
@@ -175,6 +174,29 @@ def raft_addresses(members: Members, own_id: str) -> dict[str, str]:
     """Where the other members are dialled."""
     others = [each for each in members.members if each.member_id != own_id]
     return {each.member_id: each.raft_address for each in others}
+
+
+def _open_log(
+    environment: Environment,
+    birth: Birth,
+    replica: Replica,
+    ids: Ids,
+    clock: Clock,
+    background: Background,
+) -> Engine:
+    try:
+        return Engine(
+            environment,
+            birth,
+            replica.apply_entry,
+            ids,
+            clock.monotonic(),
+            members_of=replica.members_of,
+            background=background,
+            state=replica,
+        )
+    except Fatal as error:
+        raise StartError(f"{error} (in {environment.path}).", NOT_CURABLE) from None
 
 
 def handlers(

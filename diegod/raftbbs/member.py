@@ -61,6 +61,7 @@ class Member:
         """As of the last look; whoever runs the member looks again now and then."""
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
+        self.fail: Callable[[Exception], None] = lambda error: None
         self.note: Callable[[str], None] = lambda notice: None
         self.follow: Callable[[Members], None] = lambda members: None
         self.rekey_progress: Callable[[], Progress] = Progress

@@ -4,13 +4,19 @@ Does not belong here: what must come of it, which stands in test_start_failures.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from diegod.raftbbs.store import quarantine
+from diegod.raftbbs.store.environment import DATA_FILE, Environment, Table, WriteTransaction
+from diegod.raftbbs.store.identity import META_TABLE
+from diegod.raftbbs.store.quarantine import Mark
 from tests.cluster.roles import HOST, Node, Processes, Site, new_site, sweep, write_settings
 from tests.cluster.terminal import PROGRAM, new_terminal
 
@@ -125,6 +131,93 @@ def folder_that_is_a_file(stage: Stage) -> list[str]:
 
 def birth_twice(stage: Stage) -> list[str]:
     return ["bbs", "init", "--config", str(stage.member.config)]
+
+
+# -- stores ---------------------------------------------------------------------------------------
+
+
+def store(stage: Stage) -> Path:
+    return stage.member.data / "store"
+
+
+def store_emptied(stage: Stage) -> list[str]:
+    for file in store(stage).iterdir():
+        file.unlink()
+    return start("bbs", stage.member.config)
+
+
+def store_without_its_data(stage: Stage) -> list[str]:
+    (store(stage) / DATA_FILE).unlink()
+    return start("bbs", stage.member.config)
+
+
+def store_of_no_bytes(stage: Stage) -> list[str]:
+    return cut(stage, 0)
+
+
+def store_cut_to_a_page(stage: Stage) -> list[str]:
+    return cut(stage, 4096)
+
+
+def store_cut_by_a_byte(stage: Stage) -> list[str]:
+    return cut(stage, (store(stage) / DATA_FILE).stat().st_size - 1)
+
+
+def cut(stage: Stage, size: int) -> list[str]:
+    os.truncate(store(stage) / DATA_FILE, size)
+    return start("bbs", stage.member.config)
+
+
+def store_of_rubbish(stage: Stage) -> list[str]:
+    (store(stage) / DATA_FILE).write_bytes(b"rubbish\n" * 4096)
+    return start("bbs", stage.member.config)
+
+
+def store_that_is_a_folder(stage: Stage) -> list[str]:
+    (store(stage) / DATA_FILE).unlink()
+    (store(stage) / DATA_FILE).mkdir()
+    return start("bbs", stage.member.config)
+
+
+def store_with_a_wrong_byte(stage: Stage) -> list[str]:
+    """In the member's own name, in its birth record."""
+    data = store(stage) / DATA_FILE
+    content = data.read_bytes()
+    assert content.count(b'"member_id": "bbs-1"') == 1
+    data.write_bytes(content.replace(b'"member_id": "bbs-1"', b'"member_id": "bbs-3"'))
+    return start("bbs", stage.member.config)
+
+
+def store_of_a_later_format(stage: Stage) -> list[str]:
+    with birth_record(stage) as (transaction, meta):
+        transaction.put_stored(meta, b"birth", b"\x03\0as a later release would write it")
+    return start("bbs", stage.member.config)
+
+
+def store_born_in_a_later_format(stage: Stage) -> list[str]:
+    with birth_record(stage) as (transaction, meta):
+        transaction.put(meta, b"birth", json.dumps({"store_format": 3}).encode())
+    return start("bbs", stage.member.config)
+
+
+@contextlib.contextmanager
+def birth_record(stage: Stage) -> Iterator[tuple[WriteTransaction, Table]]:
+    environment = Environment.open(store(stage))
+    meta = environment.table(META_TABLE)
+    with environment.begin_write() as transaction:
+        yield transaction, meta
+    environment.close()
+
+
+def store_in_quarantine(stage: Stage) -> list[str]:
+    quarantine.put(store(stage), Mark.of(3000, b"a" * 32, b"b" * 32, 1_800_000_000.0))
+    return start("bbs", stage.member.config)
+
+
+def store_with_a_folder_for_a_lock(stage: Stage) -> list[str]:
+    (store(stage) / "lock.mdb").unlink(missing_ok=True)
+    (store(stage) / "lock.mdb").mkdir()
+    return start("bbs", stage.member.config)
 
 
 # -- ports and programs ---------------------------------------------------------------------------

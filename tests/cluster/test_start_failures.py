@@ -49,6 +49,11 @@ def stage(made: Site) -> Iterator[Stage]:
     shutil.rmtree(aside)
 
 
+DAMAGED = (
+    r"the store in {{data}}/store is damaged \({}\)\. It is not served: move {{data}}/store away and "
+    r"replace this member with `diegod bbs join ADDRESS --replace`; .+"
+)
+
 #: situation, status, what stderr says; {holder} and {port} are the situation's
 CASES = [
     (s.folder_in_use, FAILED, r"data folder {data} is in use by pid {holder} \(started \d\d:\d\d\)\. .+"),
@@ -57,6 +62,18 @@ CASES = [
     (s.folder_of_another_cluster, NOT_CURABLE, r"the store in {data}/store belongs to the cluster \"prod\", not to \"staging\".*"),
     (s.folder_that_is_a_file, NOT_CURABLE, r"data folder \S+/a-file can't be used \(.+\)\. .+"),
     (s.birth_twice, FAILED, r"{data}/store is not empty: .+"),
+    (s.store_emptied, NOT_CURABLE, r"the folder {data}/store is empty: `diegod bbs init` .+"),
+    (s.store_without_its_data, NOT_CURABLE, r"the folder {data}/store (holds no store|is empty).*: `diegod bbs init` .+"),
+    (s.store_of_no_bytes, NOT_CURABLE, DAMAGED.format(r"the file is cut short, .+")),
+    (s.store_cut_to_a_page, NOT_CURABLE, DAMAGED.format(r"the file is cut short, .+")),
+    (s.store_cut_by_a_byte, NOT_CURABLE, DAMAGED.format(r".*cut short.*")),
+    (s.store_of_rubbish, NOT_CURABLE, DAMAGED.format(r"meta page 0 is none: this is no file of ours")),
+    (s.store_that_is_a_folder, NOT_CURABLE, r"{data}/store/data\.mdb can't be read \(Is a directory\): .+"),
+    (s.store_with_a_wrong_byte, NOT_CURABLE, r"the store in {data}/store can't be read: a value in meta has a wrong checksum: .+"),
+    (s.store_of_a_later_format, NOT_CURABLE, r"the store in {data}/store can't be read: a value in meta has format 3, this version reads format 2: .+ later version of diegod"),
+    (s.store_born_in_a_later_format, NOT_CURABLE, r"the store has format 3, this version reads format 2: run the version of diegod that wrote it"),
+    (s.store_in_quarantine, NOT_CURABLE, r"the store in {data}/store is quarantined: at 2027-01-15T08:00:00\+00:00 its state at entry 3000 .+ `diegod bbs join ADDRESS --replace`"),
+    (s.store_with_a_folder_for_a_lock, NOT_CURABLE, r"the store can't open {data}/store: .+: Is a directory\. .+ lock\.mdb may be removed .+"),
     (s.port_in_use, FAILED, r"port {port} is in use by pid {holder} \(.+\)\. .+"),
     (s.raft_port_in_use, FAILED, r"port {port} is in use by pid {holder} \(.+\)\. .+"),
     (s.cell_port_in_use, FAILED, r"port {port} is in use by pid {holder} \(.+\)\. .+"),

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64iegod/internal/v1/raft.proto\x12\x12\x64iegod.internal.v1\"\x97\x01\n\tRaftHello\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x10\n\x08store_id\x18\x03 \x01(\t\x12\x14\n\x0cstore_format\x18\x04 \x01(\r\x12\x12\n\nformat_max\x18\x05 \x01(\r\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x18\n\x10members_revision\x18\x07 \x01(\x04\"8\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ommand\x18\x03 \x01(\x0c\"\xb6\x01\n\rAppendEntries\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x02 \x01(\x04\x12\x14\n\x0chas_previous\x18\x03 \x01(\x08\x12\x16\n\x0eprevious_index\x18\x04 \x01(\x04\x12\x15\n\rprevious_term\x18\x05 \x01(\x04\x12-\n\x07\x65ntries\x18\x06 \x03(\x0b\x32\x1c.diegod.internal.v1.LogEntry\x12\r\n\x05round\x18\x07 \x01(\x04\"\x80\x01\n\x0b\x41ppendReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\r\n\x05reset\x18\x03 \x01(\x08\x12\x0f\n\x07success\x18\x04 \x01(\x08\x12\r\n\x05round\x18\x05 \x01(\x04\x12\x12\n\nhash_index\x18\x06 \x01(\x04\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\"\\\n\x0bVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\x12\x10\n\x08transfer\x18\x04 \x01(\x08\"\x19\n\tVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"M\n\x0ePreVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\"\x1c\n\x0cPreVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x19\n\tStaleTerm\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x1e\n\x10ReadIndexRequest\x12\n\n\x02id\x18\x01 \x01(\x04\"7\n\x0eReadIndexReply\x12\n\n\x02id\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\r\n\x05index\x18\x03 \x01(\x04\"^\n\rSnapshotOffer\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x12\n\nindex_term\x18\x03 \x01(\x04\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\"A\n\x0fSnapshotRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\r\"=\n\rSnapshotChunk\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1a\n\nTimeoutNow\x12\x0c\n\x04term\x18\x01 \x01(\x04\"<\n\nQuarantine\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nhash_index\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\"\x85\x07\n\tRaftFrame\x12.\n\x05hello\x18\x01 \x01(\x0b\x32\x1d.diegod.internal.v1.RaftHelloH\x00\x12;\n\x0e\x61ppend_entries\x18\x02 \x01(\x0b\x32!.diegod.internal.v1.AppendEntriesH\x00\x12\x37\n\x0c\x61ppend_reply\x18\x03 \x01(\x0b\x32\x1f.diegod.internal.v1.AppendReplyH\x00\x12\x37\n\x0cvote_request\x18\x04 \x01(\x0b\x32\x1f.diegod.internal.v1.VoteRequestH\x00\x12\x33\n\nvote_reply\x18\x05 \x01(\x0b\x32\x1d.diegod.internal.v1.VoteReplyH\x00\x12>\n\x10pre_vote_request\x18\x06 \x01(\x0b\x32\".diegod.internal.v1.PreVoteRequestH\x00\x12:\n\x0epre_vote_reply\x18\x07 \x01(\x0b\x32 .diegod.internal.v1.PreVoteReplyH\x00\x12\x33\n\nstale_term\x18\x08 \x01(\x0b\x32\x1d.diegod.internal.v1.StaleTermH\x00\x12\x42\n\x12read_index_request\x18\t \x01(\x0b\x32$.diegod.internal.v1.ReadIndexRequestH\x00\x12>\n\x10read_index_reply\x18\n \x01(\x0b\x32\".diegod.internal.v1.ReadIndexReplyH\x00\x12;\n\x0esnapshot_offer\x18\x0b \x01(\x0b\x32!.diegod.internal.v1.SnapshotOfferH\x00\x12?\n\x10snapshot_request\x18\x0c \x01(\x0b\x32#.diegod.internal.v1.SnapshotRequestH\x00\x12;\n\x0esnapshot_chunk\x18\r \x01(\x0b\x32!.diegod.internal.v1.SnapshotChunkH\x00\x12\x35\n\x0btimeout_now\x18\x0e \x01(\x0b\x32\x1e.diegod.internal.v1.TimeoutNowH\x00\x12\x34\n\nquarantine\x18\x0f \x01(\x0b\x32\x1e.diegod.internal.v1.QuarantineH\x00\x42\x07\n\x05\x66rame2[\n\x0bRaftService\x12L\n\x08\x45xchange\x12\x1d.diegod.internal.v1.RaftFrame\x1a\x1d.diegod.internal.v1.RaftFrame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64iegod/internal/v1/raft.proto\x12\x12\x64iegod.internal.v1\"\xb6\x01\n\tRaftHello\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x10\n\x08store_id\x18\x03 \x01(\t\x12\x14\n\x0cstore_format\x18\x04 \x01(\r\x12\x12\n\nformat_max\x18\x05 \x01(\r\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x18\n\x10members_revision\x18\x07 \x01(\x04\x12\x0c\n\x04life\x18\x08 \x01(\x04\x12\x0f\n\x07process\x18\t \x01(\x04\"8\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ommand\x18\x03 \x01(\x0c\"\xb6\x01\n\rAppendEntries\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x02 \x01(\x04\x12\x14\n\x0chas_previous\x18\x03 \x01(\x08\x12\x16\n\x0eprevious_index\x18\x04 \x01(\x04\x12\x15\n\rprevious_term\x18\x05 \x01(\x04\x12-\n\x07\x65ntries\x18\x06 \x03(\x0b\x32\x1c.diegod.internal.v1.LogEntry\x12\r\n\x05round\x18\x07 \x01(\x04\"\x80\x01\n\x0b\x41ppendReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\r\n\x05reset\x18\x03 \x01(\x08\x12\x0f\n\x07success\x18\x04 \x01(\x08\x12\r\n\x05round\x18\x05 \x01(\x04\x12\x12\n\nhash_index\x18\x06 \x01(\x04\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\"\\\n\x0bVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\x12\x10\n\x08transfer\x18\x04 \x01(\x08\"\x19\n\tVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"M\n\x0ePreVoteRequest\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x15\n\rlast_log_term\x18\x02 \x01(\x04\x12\x16\n\x0elast_log_index\x18\x03 \x01(\x04\"\x1c\n\x0cPreVoteReply\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x19\n\tStaleTerm\x12\x0c\n\x04term\x18\x01 \x01(\x04\"\x1e\n\x10ReadIndexRequest\x12\n\n\x02id\x18\x01 \x01(\x04\"7\n\x0eReadIndexReply\x12\n\n\x02id\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\r\n\x05index\x18\x03 \x01(\x04\"^\n\rSnapshotOffer\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x12\n\nindex_term\x18\x03 \x01(\x04\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\"A\n\x0fSnapshotRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\r\"=\n\rSnapshotChunk\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1a\n\nTimeoutNow\x12\x0c\n\x04term\x18\x01 \x01(\x04\"<\n\nQuarantine\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x12\n\nhash_index\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\"\x85\x07\n\tRaftFrame\x12.\n\x05hello\x18\x01 \x01(\x0b\x32\x1d.diegod.internal.v1.RaftHelloH\x00\x12;\n\x0e\x61ppend_entries\x18\x02 \x01(\x0b\x32!.diegod.internal.v1.AppendEntriesH\x00\x12\x37\n\x0c\x61ppend_reply\x18\x03 \x01(\x0b\x32\x1f.diegod.internal.v1.AppendReplyH\x00\x12\x37\n\x0cvote_request\x18\x04 \x01(\x0b\x32\x1f.diegod.internal.v1.VoteRequestH\x00\x12\x33\n\nvote_reply\x18\x05 \x01(\x0b\x32\x1d.diegod.internal.v1.VoteReplyH\x00\x12>\n\x10pre_vote_request\x18\x06 \x01(\x0b\x32\".diegod.internal.v1.PreVoteRequestH\x00\x12:\n\x0epre_vote_reply\x18\x07 \x01(\x0b\x32 .diegod.internal.v1.PreVoteReplyH\x00\x12\x33\n\nstale_term\x18\x08 \x01(\x0b\x32\x1d.diegod.internal.v1.StaleTermH\x00\x12\x42\n\x12read_index_request\x18\t \x01(\x0b\x32$.diegod.internal.v1.ReadIndexRequestH\x00\x12>\n\x10read_index_reply\x18\n \x01(\x0b\x32\".diegod.internal.v1.ReadIndexReplyH\x00\x12;\n\x0esnapshot_offer\x18\x0b \x01(\x0b\x32!.diegod.internal.v1.SnapshotOfferH\x00\x12?\n\x10snapshot_request\x18\x0c \x01(\x0b\x32#.diegod.internal.v1.SnapshotRequestH\x00\x12;\n\x0esnapshot_chunk\x18\r \x01(\x0b\x32!.diegod.internal.v1.SnapshotChunkH\x00\x12\x35\n\x0btimeout_now\x18\x0e \x01(\x0b\x32\x1e.diegod.internal.v1.TimeoutNowH\x00\x12\x34\n\nquarantine\x18\x0f \x01(\x0b\x32\x1e.diegod.internal.v1.QuarantineH\x00\x42\x07\n\x05\x66rame2[\n\x0bRaftService\x12L\n\x08\x45xchange\x12\x1d.diegod.internal.v1.RaftFrame\x1a\x1d.diegod.internal.v1.RaftFrame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,39 +32,39 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.internal.v1.raft_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RAFTHELLO']._serialized_start=54
-  _globals['_RAFTHELLO']._serialized_end=205
-  _globals['_LOGENTRY']._serialized_start=207
-  _globals['_LOGENTRY']._serialized_end=263
-  _globals['_APPENDENTRIES']._serialized_start=266
-  _globals['_APPENDENTRIES']._serialized_end=448
-  _globals['_APPENDREPLY']._serialized_start=451
-  _globals['_APPENDREPLY']._serialized_end=579
-  _globals['_VOTEREQUEST']._serialized_start=581
-  _globals['_VOTEREQUEST']._serialized_end=673
-  _globals['_VOTEREPLY']._serialized_start=675
-  _globals['_VOTEREPLY']._serialized_end=700
-  _globals['_PREVOTEREQUEST']._serialized_start=702
-  _globals['_PREVOTEREQUEST']._serialized_end=779
-  _globals['_PREVOTEREPLY']._serialized_start=781
-  _globals['_PREVOTEREPLY']._serialized_end=809
-  _globals['_STALETERM']._serialized_start=811
-  _globals['_STALETERM']._serialized_end=836
-  _globals['_READINDEXREQUEST']._serialized_start=838
-  _globals['_READINDEXREQUEST']._serialized_end=868
-  _globals['_READINDEXREPLY']._serialized_start=870
-  _globals['_READINDEXREPLY']._serialized_end=925
-  _globals['_SNAPSHOTOFFER']._serialized_start=927
-  _globals['_SNAPSHOTOFFER']._serialized_end=1021
-  _globals['_SNAPSHOTREQUEST']._serialized_start=1023
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1088
-  _globals['_SNAPSHOTCHUNK']._serialized_start=1090
-  _globals['_SNAPSHOTCHUNK']._serialized_end=1151
-  _globals['_TIMEOUTNOW']._serialized_start=1153
-  _globals['_TIMEOUTNOW']._serialized_end=1179
-  _globals['_QUARANTINE']._serialized_start=1181
-  _globals['_QUARANTINE']._serialized_end=1241
-  _globals['_RAFTFRAME']._serialized_start=1244
-  _globals['_RAFTFRAME']._serialized_end=2145
-  _globals['_RAFTSERVICE']._serialized_start=2147
-  _globals['_RAFTSERVICE']._serialized_end=2238
+  _globals['_RAFTHELLO']._serialized_end=236
+  _globals['_LOGENTRY']._serialized_start=238
+  _globals['_LOGENTRY']._serialized_end=294
+  _globals['_APPENDENTRIES']._serialized_start=297
+  _globals['_APPENDENTRIES']._serialized_end=479
+  _globals['_APPENDREPLY']._serialized_start=482
+  _globals['_APPENDREPLY']._serialized_end=610
+  _globals['_VOTEREQUEST']._serialized_start=612
+  _globals['_VOTEREQUEST']._serialized_end=704
+  _globals['_VOTEREPLY']._serialized_start=706
+  _globals['_VOTEREPLY']._serialized_end=731
+  _globals['_PREVOTEREQUEST']._serialized_start=733
+  _globals['_PREVOTEREQUEST']._serialized_end=810
+  _globals['_PREVOTEREPLY']._serialized_start=812
+  _globals['_PREVOTEREPLY']._serialized_end=840
+  _globals['_STALETERM']._serialized_start=842
+  _globals['_STALETERM']._serialized_end=867
+  _globals['_READINDEXREQUEST']._serialized_start=869
+  _globals['_READINDEXREQUEST']._serialized_end=899
+  _globals['_READINDEXREPLY']._serialized_start=901
+  _globals['_READINDEXREPLY']._serialized_end=956
+  _globals['_SNAPSHOTOFFER']._serialized_start=958
+  _globals['_SNAPSHOTOFFER']._serialized_end=1052
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1054
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1119
+  _globals['_SNAPSHOTCHUNK']._serialized_start=1121
+  _globals['_SNAPSHOTCHUNK']._serialized_end=1182
+  _globals['_TIMEOUTNOW']._serialized_start=1184
+  _globals['_TIMEOUTNOW']._serialized_end=1210
+  _globals['_QUARANTINE']._serialized_start=1212
+  _globals['_QUARANTINE']._serialized_end=1272
+  _globals['_RAFTFRAME']._serialized_start=1275
+  _globals['_RAFTFRAME']._serialized_end=2176
+  _globals['_RAFTSERVICE']._serialized_start=2178
+  _globals['_RAFTSERVICE']._serialized_end=2269
 # @@protoc_insertion_point(module_scope)

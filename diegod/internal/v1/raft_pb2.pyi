@@ -29,6 +29,8 @@ class RaftHello(_message.Message):
     FORMAT_MAX_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     MEMBERS_REVISION_FIELD_NUMBER: _builtins.int
+    LIFE_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
     cluster_id: _builtins.str
     member_id: _builtins.str
     store_id: _builtins.str
@@ -40,6 +42,10 @@ class RaftHello(_message.Message):
     """0: said by a member that knows of none but the first"""
     members_revision: _builtins.int
     """of the record of members that the sender goes by"""
+    life: _builtins.int
+    """how often a process began with this store; 0: not counted"""
+    process: _builtins.int
+    """drawn at random by each"""
     def __init__(
         self,
         *,
@@ -50,10 +56,12 @@ class RaftHello(_message.Message):
         format_max: _builtins.int = ...,
         epoch: _builtins.int = ...,
         members_revision: _builtins.int = ...,
+        life: _builtins.int = ...,
+        process: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "epoch", b"epoch", "format_max", b"format_max", "member_id", b"member_id", "members_revision", b"members_revision", "store_format", b"store_format", "store_id", b"store_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "epoch", b"epoch", "format_max", b"format_max", "life", b"life", "member_id", b"member_id", "members_revision", b"members_revision", "process", b"process", "store_format", b"store_format", "store_id", b"store_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.models.errors import DomainError, Problem, Reason
 from diegod.raftbbs.core.keys import KEY_BYTES_MAX
 from diegod.raftbbs.member import Member
+from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.state import StateView
 from diegod.security.identity import Principal
 
@@ -47,9 +48,16 @@ class Access:
 
     @contextmanager
     def state(self) -> Iterator[StateView]:
-        """One moment of this member's state. Not to be held across an await."""
-        with self.member.environment.begin_read() as transaction:
-            yield StateView(self.member.tables, transaction)
+        """One moment of this member's state. Not to be held across an await.
+
+        A value that has become unreadable since the start is the end of this member, not an answer.
+        """
+        try:
+            with self.member.environment.begin_read() as transaction:
+                yield StateView(self.member.tables, transaction)
+        except EnvelopeError as error:
+            self.member.fail(error)
+            raise
 
     @asynccontextmanager
     async def moment(self) -> AsyncIterator[StateView]:

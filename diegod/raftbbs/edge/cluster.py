@@ -14,6 +14,7 @@ from diegod.v1 import cluster_pb2 as api
 
 _SERVICE = "diegod.v1.ClusterService"
 API_VERSION = "v1"
+_CLOCK_OFF_S = 5.0
 
 
 class ClusterService:
@@ -67,7 +68,11 @@ class ClusterService:
             watches=len(member.feed),
             clock_offset_s=member.clock_offset_s,
             cluster_format=counters.cluster_format,
-            alarms=[*member.alarms, *leadership.alarms],
+            alarms=[
+                *member.alarms,
+                *leadership.alarms,
+                *_clock_alarms(member.clock_offset_s),
+            ],
             free_disk_bytes=member.free_disk_bytes,
             queued_writes=member.load.queued_writes,
             hash_index=comparison.index if comparison else 0,
@@ -120,4 +125,15 @@ def described(member: Member) -> list[api.BbsMember]:
             store_id=member.store_of(each.member_id),
         )
         for each in member.members.members
+    ]
+
+
+def _clock_alarms(offset_s: float) -> list[str]:
+    """Nothing depends on a member's clock but the cluster's time, which follows slowly."""
+    if abs(offset_s) < _CLOCK_OFF_S:
+        return []
+    where = "ahead of" if offset_s > 0 else "behind"
+    return [
+        f"this machine's clock is {abs(offset_s):.0f} s {where} the cluster's time: set it right "
+        "(after a standstill the cluster's time comes after by itself, a second in ten)"
     ]

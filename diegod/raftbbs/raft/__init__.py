@@ -14,6 +14,7 @@ one implementation, PySyncObj 0.3.17 made safe from outside:
 `flow`              how much may be on its way to one peer
 `greeting`          whose store speaks: hello, and who is refused
 `formats`           which releases understand one another
+`lives`             of two processes with one store, only the later is heard
 `serving`           the copy of the state that members far behind get
 `fetching`          a copy on its way to this member
 `snapshot`          what a copy is: made, checked, put in place of an older store

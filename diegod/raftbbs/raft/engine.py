@@ -33,6 +33,7 @@ from diegod.raftbbs.raft.gate import Gate, Outbox
 from diegod.raftbbs.raft.greeting import Greeting
 from diegod.raftbbs.raft.guarded import APPLIED, DUE, NOT_APPLIED, Library, moment
 from diegod.raftbbs.raft.journal import REGULAR, Journal
+from diegod.raftbbs.raft.lives import Lives
 from diegod.raftbbs.raft.membership import Membership
 from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.proven import require_proven
@@ -118,6 +119,7 @@ class Engine:
                 self._transaction,
                 self._peers,
                 lambda: self._comparing.cluster_format,
+                Lives(environment, self._transaction, int(self._ids.uniform(1, _REQUEST_IDS))),
             ),
             self._confirmations,
             self._outbox,

@@ -18,6 +18,7 @@ from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello
 from diegod.models.epochs import EPOCH_FIRST
 from diegod.raftbbs.raft import formats
 from diegod.raftbbs.raft.frames import FrameRefused
+from diegod.raftbbs.raft.lives import Lives
 from diegod.raftbbs.raft.peers import Peers
 from diegod.raftbbs.raft.step_transaction import StepTransaction
 from diegod.raftbbs.store.environment import Environment
@@ -55,9 +56,11 @@ class Greeting:
         transaction: StepTransaction,
         peers: Peers,
         cluster_format: Callable[[], int],
+        lives: Lives,
     ) -> None:
         self._birth = birth
         self._cluster_format = cluster_format
+        self._lives = lives
         self._meta = environment.table(META_TABLE)
         self._transaction = transaction
         self._peers = peers
@@ -78,6 +81,8 @@ class Greeting:
                 format_max=STORE_FORMAT,
                 members_revision=self._peers.revision,
                 epoch=birth.epoch,
+                life=self._lives.life,
+                process=self._lives.process,
             )
         )
 
@@ -112,6 +117,7 @@ class Greeting:
         self._forget(peer)
         if complaint := self._of_another(peer, hello):
             raise FrameRefused(complaint)
+        self._lives.met(hello)
         self._said[peer] = hello
         self._judge(peer)
 
@@ -155,7 +161,7 @@ class Greeting:
             return complaint
         if not hello.store_id or hello.store_id == self._birth.store_id:
             return "its store has no id of its own: it is a copy"
-        return ""
+        return self._lives.complaint(hello)
 
     def _of_no_member(self, peer: str, hello: RaftHello) -> str:
         """Why this is not a member that we know; "" when it is."""

@@ -85,16 +85,21 @@ class PageFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
         first = self._meta(0, 0)
         self.page_bytes = first.free.page_bytes
         self.metas = first, self._meta(1, self.page_bytes)
+        self.pages = self._size // self.page_bytes
+        """How many the file has. Those that were never written, at its end, are not there."""
 
     def read(self, begin: int, size: int) -> bytes:
         """Bytes of the file; all of them."""
-        content = os.pread(self._descriptor, size, begin)
-        if len(content) != size:
-            raise PagesDamaged(f"the file is cut short: it ends before byte {begin + size}")
-        return content
+        if begin + size > self._size:
+            raise PagesDamaged(
+                f"the file is cut short, or leads beyond its end: it has {self._size} bytes, what "
+                f"is needed lies at byte {begin}"
+            )
+        return os.pread(self._descriptor, size, begin)
 
     def node_page(self, number: int, kind: int) -> Page:
         """A branch or a leaf, with its nodes."""
@@ -103,7 +108,7 @@ class PageFile:
         count, odd = divmod(room_begin - _PAGE.size, 2)
         if (own_number, own_kind) != (number, kind) or odd:
             raise PagesDamaged(f"page {number} is not what it is used for")
-        if not count > 0 or not room_begin <= room_end <= self.page_bytes:
+        if count < 1 or not room_begin <= room_end <= self.page_bytes:
             raise PagesDamaged(f"page {number} has no nodes")
         offsets = struct.unpack_from(f"<{count}H", content, _PAGE.size)
         if max(offsets) > self.page_bytes - _NODE.size:

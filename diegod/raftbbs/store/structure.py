@@ -50,7 +50,7 @@ class Structure:
 
     transaction: int
     pages: int
-    free_pages: int
+    free_pages: tuple[int, ...]
     entries: dict[str, int] = field(default_factory=dict)
     """How many rows each table has."""
 
@@ -118,7 +118,8 @@ class _Walk:
     def __init__(self, file: PageFile, meta: Meta) -> None:
         self._file = file
         self._meta = meta
-        self._taken = bytearray(meta.last_page + 1)
+        self._taken = bytearray(min(meta.last_page + 1, file.pages))
+        self._beyond: set[int] = set()  # pages that are free and were never written
 
     def check(self) -> Structure:
         meta = self._meta
@@ -130,17 +131,30 @@ class _Walk:
         for name, tree in tables.items():
             self._walk(f"table {name}", tree, _no_trees)
         for number in freed:
-            self._take(number, 1)
+            self._take_freed(number)
+        if len(self._taken) + len(self._beyond) != meta.last_page + 1:
+            raise PagesDamaged(
+                f"the file is cut short: it has {self._file.pages} pages and says that "
+                f"{meta.last_page} is the last"
+            )
         entries = {name: tree.entries for name, tree in tables.items()}
-        return Structure(meta.transaction, meta.last_page + 1, len(freed), entries)
+        return Structure(meta.transaction, meta.last_page + 1, tuple(freed), entries)
 
     def _take(self, number: int, count: int) -> None:
         """Mark pages as what they are: nobody else has them."""
         if number + count > len(self._taken):
-            raise PagesDamaged(f"page {number} is beyond the last page")
+            raise PagesDamaged(f"page {number} is beyond the last page of the file")
         if any(self._taken[number : number + count]):
             raise PagesDamaged(f"page {number} is used twice")
         self._taken[number : number + count] = b"\1" * count
+
+    def _take_freed(self, number: int) -> None:
+        if not len(self._taken) <= number <= self._meta.last_page:
+            self._take(number, 1)
+        elif number in self._beyond:
+            raise PagesDamaged(f"page {number} is free twice")
+        else:
+            self._beyond.add(number)
 
     def _walk(self, name: str, tree: Tree, on_leaf: Callable[[Page], None]) -> None:
         """A whole tree, and whether its counts are right."""
@@ -156,6 +170,7 @@ class _Walk:
             raise PagesDamaged(f"the {name} has {counts.entries} entries and says {said.entries}")
 
     def _collect_freed(self, page: Page, freed: list[int]) -> None:
+        _no_trees(page)
         for position, flags in enumerate(page.flags):
             value = page.value(position)
             if flags & BIG_VALUE:

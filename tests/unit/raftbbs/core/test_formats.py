@@ -44,7 +44,7 @@ def test_never_twice_in_one_entry_either(board: Board) -> None:
 def test_what_this_version_does_not_know_ends_it(board: Board) -> None:
     """The others go on with it: a refusal here would be another state than theirs."""
     board.entry(_to(2))
-    with pytest.raises(FormatUnknown, match="format 3, this version of .+ up to 2"):
+    with pytest.raises(FormatUnknown, match=r"format 3, this version of .+ up to 2"):
         board.entry(_to(3))
 
 

@@ -111,7 +111,7 @@ def test_a_first_member_is_born_as_before_there_were_changes(tmp_path: Path) -> 
         stored = transaction.get(meta, b"birth")
     environment.close()
     assert stored is not None
-    record = json.loads(envelope.unwrap(stored))
+    record = json.loads(stored)
     assert sorted(record) == [
         "cluster_id",
         "cluster_name",

@@ -1,0 +1,193 @@
+"""Rows that do not fit together are found before they are served."""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from diegod.raftbbs.store import quarantine, structure, verification
+from diegod.raftbbs.store.environment import DATA_FILE, Environment, Table, WriteTransaction
+from diegod.raftbbs.store.identity import StoreRefused
+from diegod.raftbbs.store.opening import open_verified
+from diegod.raftbbs.store.quarantine import Mark
+from diegod.raftbbs.store.state import StateView
+from diegod.raftbbs.store.tables import Tables, number_key
+from diegod.raftbbs.store.verification import RowsDamaged
+from tests.unit.raftbbs.store.stores import MAP_SIZE, write_store
+
+KEPT = Path(__file__).parents[3] / "releases" / "format-1" / "data.mdb.gz"
+
+Damage = Callable[[Tables, WriteTransaction], None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_store(tmp_path / "store", lrps=7)
+    return tmp_path / "store"
+
+
+def _first(transaction: WriteTransaction, table: Table) -> tuple[bytes, bytes]:
+    return next(iter(transaction.scan(table)))
+
+
+def _guid_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    transaction.delete(tables.tasks.numbers, _first(transaction, tables.tasks.numbers)[0])
+
+
+def _guid_of_another(tables: Tables, transaction: WriteTransaction) -> None:
+    numbers = tables.desired_lrps.numbers
+    (one, first), (other, second) = list(transaction.scan(numbers))[:2]
+    transaction.put(numbers, one, second)
+    transaction.put(numbers, other, first)
+
+
+def _row_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    rows = tables.actual_lrps.rows
+    transaction.delete(rows, _first(transaction, rows)[0])
+
+
+def _row_under_another_number(tables: Tables, transaction: WriteTransaction) -> None:
+    rows = tables.tasks.rows
+    key, row = _first(transaction, rows)
+    transaction.delete(rows, key)
+    transaction.put(rows, number_key(10**6), row)
+
+
+def _process_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    index = tables.instances_of_process
+    transaction.delete(index, _first(transaction, index)[0])
+
+
+def _task_definition_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    definitions = tables.task_definitions
+    transaction.delete(definitions, _first(transaction, definitions)[0])
+
+
+def _lrp_definition_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    definitions = tables.lrp_definitions
+    transaction.delete(definitions, _first(transaction, definitions)[0])
+
+
+def _lrp_definition_of_nobody(tables: Tables, transaction: WriteTransaction) -> None:
+    transaction.put(tables.lrp_definitions, number_key(10**6) + number_key(1), b"x")
+
+
+def _cell_under_another_name(tables: Tables, transaction: WriteTransaction) -> None:
+    _, row = _first(transaction, tables.cells.rows)
+    transaction.put(tables.cells.rows, b"other", row)
+
+
+def _change_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    transaction.delete(tables.changes, _first(transaction, tables.changes)[0])
+
+
+def _counters_behind(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    transaction.put(tables.counters, b"counters", replace(counters, revision=3).packed())
+
+
+def _numbers_behind(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    transaction.put(tables.counters, b"counters", replace(counters, numbers=3).packed())
+
+
+def _counters_cut_short(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    transaction.put(tables.counters, b"counters", counters.packed()[:-1])
+
+
+def _no_row(tables: Tables, transaction: WriteTransaction) -> None:
+    key, _ = _first(transaction, tables.tasks.rows)
+    transaction.put(tables.tasks.rows, key, b"\xff\xff\xff")
+
+
+def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
+    definitions = tables.task_definitions
+    key, _ = _first(transaction, definitions)
+    stored = transaction.stored(definitions, key)
+    assert stored is not None
+    transaction.put_stored(definitions, key, stored[:-1] + bytes([stored[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_guid_lost, "the table task_number does not lead to all in task"),
+        (_guid_of_another, "the table desired_number does not lead to all in desired_lrp"),
+        (_row_lost, "the table actual_number does not lead to all in actual_lrp"),
+        (_row_under_another_number, "the table task_number does not lead to all in task"),
+        (_process_lost, "the table instance_of_process is not of the instances that are"),
+        (_task_definition_lost, "the table task_definition is not of the tasks that are"),
+        (_lrp_definition_lost, "the table lrp_definition lacks one of 'lrp-0000'"),
+        (_lrp_definition_of_nobody, "the table lrp_definition has one of no LRP"),
+        (_cell_under_another_name, "the table cell has a row under another name"),
+        (_change_lost, r"the table change has \d+, not \d+"),
+        (_counters_behind, "the table change is ahead of the counters"),
+        (_numbers_behind, "the table task goes beyond the last number"),
+        (_counters_cut_short, "unpack requires a buffer"),
+        (_no_row, "Error parsing message"),
+        (_wrong_checksum, "a value in task_definition has a wrong checksum"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(folder: Path, damage: Damage, says: str) -> None:
+    _damage(folder, damage)
+    environment = Environment.open(folder, durable=False, map_size=MAP_SIZE)
+    try:
+        with pytest.raises(RowsDamaged, match=says):
+            verification.verify(environment)
+    finally:
+        environment.close()
+    with pytest.raises(StoreRefused, match="is damaged") as refusal:
+        open_verified(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def _damage(folder: Path, damage: Damage) -> None:
+    environment = Environment.open(folder, durable=False, map_size=MAP_SIZE)
+    tables = Tables.open(environment)
+    with environment.begin_write() as transaction:
+        damage(tables, transaction)
+    environment.close()
+
+
+@pytest.mark.parametrize("name", ["log", "meta"])
+def test_a_value_of_the_log_counts_too(folder: Path, name: str) -> None:
+    environment = Environment.open(folder, durable=False, map_size=MAP_SIZE)
+    table = environment.table(name)
+    with environment.begin_write() as transaction:
+        transaction.put_stored(table, _first(transaction, table)[0], b"\2\0rubbish")
+    environment.close()
+    with pytest.raises(StoreRefused, match=f"a value in {name} has a wrong checksum"):
+        open_verified(folder)
+
+
+def test_a_store_that_is_whole_is_opened(folder: Path) -> None:
+    entries = structure.check(folder).entries
+    environment, birth = open_verified(folder, member_id="m1")
+    assert birth.member_id == "m1"
+    assert verification.verify(environment, tuple(entries)) == sum(entries.values())
+    environment.close()
+
+
+def test_a_store_of_the_first_release_is_whole(tmp_path: Path) -> None:
+    (tmp_path / DATA_FILE).write_bytes(gzip.decompress(KEPT.read_bytes()))
+    environment, birth = open_verified(tmp_path, member_id="bbs-1")
+    assert birth.store_format == 2
+    environment.close()
+    environment, _ = open_verified(tmp_path, member_id="bbs-1")
+    environment.close()
+
+
+def test_a_quarantined_store_is_not_even_looked_at(folder: Path) -> None:
+    quarantine.put(folder, Mark.of(1000, b"a" * 32, b"b" * 32, 0.0))
+    (folder / DATA_FILE).write_bytes(b"")
+    with pytest.raises(StoreRefused, match="is quarantined"):
+        open_verified(folder)
+
+
+def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / DATA_FILE).mkdir()
+    with pytest.raises(StoreRefused, match=r"can't be read \(Is a directory\)"):
+        open_verified(tmp_path)
