@@ -24,6 +24,7 @@ from diegod.models.did_you_mean import closest
 COMMANDS: dict[str, list[tuple[str, str, str]]] = {
     "TRY IT": [
         ("dev", "dev", "a cluster on this machine"),
+        ("status", "status", "the cluster on one screen"),
         ("doctor", "doctor", "what this host lacks, each with what cures it"),
         ("version", "version", "client, server, API, plugin interface, store format"),
     ],

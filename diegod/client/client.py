@@ -133,6 +133,15 @@ class Client:
         )
         return reply
 
+    async def status(self, *, stale: bool = False) -> cluster_pb2.GetStatusReply:
+        """What there is, in which state, and what is short of what was asked."""
+        reply: cluster_pb2.GetStatusReply = await self.connection.cluster.call(
+            "diegod.v1.ClusterService/GetStatus",
+            cluster_pb2.GetStatusRequest(stale=stale),
+            self.timeout_s,
+        )
+        return reply
+
     async def close(self) -> None:
         await self.connection.close()
 

@@ -82,6 +82,9 @@ class BbsSettings:
         1_000_000, rules.whole_number(1000, 1_000_000_000), "how far back a watch can resume"
     )
     encryption: EncryptionSettings = section(EncryptionSettings)
+    min_free_disk_mb: int = setting(
+        512, rules.whole_number(0, 1_000_000_000), "with less a leader takes no new work"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

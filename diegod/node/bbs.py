@@ -17,6 +17,7 @@ from diegod.node.keys import keyring_of
 from diegod.node.ports import unusable
 from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
 from diegod.raftbbs.core.leases import LeaseTable
+from diegod.raftbbs.core.load_limits import LoadLimits
 from diegod.raftbbs.driver import ThreadDriver
 from diegod.raftbbs.edge.access import Access
 from diegod.raftbbs.edge.cells import CellService
@@ -48,6 +49,7 @@ from diegod.world import Clock, Ids
 _log = structlog.get_logger("bbs")
 
 STORE_FOLDER = "store"
+_LOOK_AT_DISK_S = 1.0
 
 
 async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], None]) -> None:
@@ -117,7 +119,8 @@ async def _serve(
     leases = LeaseTable(settings.bbs.lease_ttl_s)
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
     driver = ThreadDriver(ticking, clock, _end_process)
-    member = Member(birth, environment, tables, log.leadership(), driver.wake)
+    limits = LoadLimits(free_disk_bytes=settings.bbs.min_free_disk_mb << 20)
+    member = Member(birth, environment, tables, log.leadership(), driver.wake, limits)
     dialer = who.dialer()
     links = Links(
         birth.member_id,
@@ -138,7 +141,9 @@ async def _serve(
         await _listen(api, settings.node.bind, settings.bbs.port)
         ready()
         _log.info("bbs.started", member_id=birth.member_id, port=settings.bbs.port)
-        await _until_one_fails(driver.run(member), links.run(), end_silent_watches(member, clock))
+        await _until_one_fails(
+            driver.run(member), links.run(), end_silent_watches(member, clock), look_at_disk(member)
+        )
     finally:
         await asyncio.gather(api.stop(0.5), raft.stop(0.0))
         await dialer.close()
@@ -189,6 +194,17 @@ async def end_silent_watches(member: Member, clock: Clock) -> None:
             heard_at = clock.monotonic()
         elif clock.monotonic() - heard_at > SILENCE_S and len(member.feed):
             member.feed.end_all(DomainError(Reason.UNAVAILABLE, "this member hears no leader"))
+
+
+async def look_at_disk(member: Member) -> None:
+    """Know how much room is left, and say so when it gets or ceases to be too little."""
+    alarms: list[str] = []
+    while True:
+        await asyncio.sleep(_LOOK_AT_DISK_S)
+        member.free_disk_bytes = member.environment.free_disk_bytes()
+        if member.alarms != alarms and bool(member.alarms) != bool(alarms):
+            _log.warning("bbs.disk", alarms=member.alarms, free_bytes=member.free_disk_bytes)
+        alarms = member.alarms
 
 
 async def _listen(server: Server, host: str, port: int) -> None:

@@ -13,6 +13,7 @@ from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.core.leases import Key
+from diegod.raftbbs.core.load_limits import Load, LoadLimits, refusal, short_of_disk
 from diegod.raftbbs.feed import Feed
 from diegod.raftbbs.raft.api import Leadership
 from diegod.raftbbs.store.environment import Environment
@@ -24,8 +25,6 @@ from diegod.raftbbs.ticking import Inbox, LinkChange, Renewal, Submission, TickR
 
 T = TypeVar("T")
 
-#: More writes than this don't wait on one member: a caller may come again, memory may not.
-_WAITING_MAX = 10_000
 #: A member that has not heard a leader for this long ends its watches.
 SILENCE_S = 2.0
 
@@ -38,6 +37,7 @@ class Member:
         tables: Tables,
         leadership: Leadership,
         wake: Callable[[], None],
+        limits: LoadLimits | None = None,
     ) -> None:
         self.birth = birth
         self.tables = tables
@@ -45,11 +45,15 @@ class Member:
         self.feed = Feed()
         self.leadership = leadership
         self.clock_offset_s = 0.0
+        self.free_disk_bytes = environment.free_disk_bytes()
+        """As of the last look; whoever runs the member looks again now and then."""
         self.send: Callable[[str, RaftFrame], None] = lambda peer, frame: None
         self.refuse: Callable[[str, str], None] = lambda peer, reason: None
         self.note: Callable[[str], None] = lambda notice: None
         self.rekey_progress: Callable[[], Progress] = Progress
         self._wake = wake
+        self._limits = limits or LoadLimits()
+        self._queued_bytes = 0
         self._inbox = Inbox()
         self._submitted: dict[int, asyncio.Future[Sequence[Outcome]]] = {}
         self._reading: dict[int, list[asyncio.Future[None]]] = {}
@@ -66,6 +70,24 @@ class Member:
     def leader_address(self) -> str:
         return self._addresses.get(self.leadership.leader_id, "")
 
+    @property
+    def load(self) -> Load:
+        """What this member has on its hands now."""
+        known = self.leadership
+        backlog = known.log_last - known.applied_index
+        return Load(len(self._submitted), self._queued_bytes, backlog, self.free_disk_bytes)
+
+    @property
+    def alarms(self) -> list[str]:
+        """What an operator should know of this member: one sentence each."""
+        if not short_of_disk(self.load, self._limits):
+            return []
+        free_mb, needed_mb = self.free_disk_bytes >> 20, self._limits.free_disk_bytes >> 20
+        return [
+            f"{self.birth.member_id} has {free_mb} MB of free disk and takes no new work below "
+            f"{needed_mb} MB"
+        ]
+
     def counters(self) -> Counters:
         with self.environment.begin_read() as transaction:
             return StateView(self.tables, transaction).counters()
@@ -75,16 +97,17 @@ class Member:
         applied; or UNKNOWN_OUTCOME."""
         if not self.leadership.leads:
             raise self.not_leader()
-        if len(self._submitted) >= _WAITING_MAX:
-            raise DomainError(
-                Reason.RESOURCE_EXHAUSTED, f"{_WAITING_MAX} writes are waiting already: try later"
-            )
-        number = self._next()
+        if reason := refusal(commands, self.load, self._limits):
+            raise DomainError(Reason.RESOURCE_EXHAUSTED, reason)
+        number, size = self._next(), sum(command.ByteSize() for command in commands)
         self._inbox.submissions.append(Submission(number, commands))
+        self._queued_bytes += size
         try:
             return await self._answer(self._submitted, number)
         except DomainError as error:
             raise self._directed(error) from None
+        finally:
+            self._queued_bytes -= size
 
     async def barrier(self) -> None:
         """Returns once this member's state has everything that was acknowledged before the call."""
@@ -154,9 +177,9 @@ class Member:
         for peer, frame in result.frames:
             if peer not in self._unseen_links:
                 self.send(peer, frame)
-        for refusal in result.refused:
-            if refusal.peer not in self._unseen_links:
-                self.refuse(refusal.peer, refusal.reason)
+        for refused in result.refused:
+            if refused.peer not in self._unseen_links:
+                self.refuse(refused.peer, refused.reason)
 
     def not_leader(self) -> DomainError:
         if not self.leader_address:

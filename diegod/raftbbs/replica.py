@@ -8,6 +8,7 @@ A row that can't be read is damage of this member's store alone, and ends it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from google.protobuf.message import DecodeError
 
@@ -23,6 +24,28 @@ from diegod.raftbbs.store.tables import Tables
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Provenance, Task
 
 HISTORY_CHANGES = 100_000
+
+
+class Outcomes(Sequence[Outcome]):
+    """One a command. Made when they are asked for: on members that did not propose the entry,
+    nobody does."""
+
+    def __init__(self, decisions: Sequence[Decision] = ()) -> None:
+        self._decisions = decisions
+
+    def __len__(self) -> int:
+        return len(self._decisions)
+
+    @overload
+    def __getitem__(self, at: int) -> Outcome: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Outcome]: ...
+
+    def __getitem__(self, at: int | slice) -> Outcome | list[Outcome]:
+        if isinstance(at, slice):
+            return [_outcome(decision) for decision in self._decisions[at]]
+        return _outcome(self._decisions[at])
 
 
 @dataclass(frozen=True)
@@ -46,18 +69,18 @@ class Replica:
         """Apply the batch of one log entry within the transaction of the tick."""
         state = StateWriter(self._tables, transaction, self._history_changes)
         changes: list[Change] = []
-        outcomes: list[Outcome] = []
+        decisions: list[Decision] = []
         try:
             batch = Batch.FromString(payload)
         except DecodeError:  # no version of ours wrote this; it is nothing, everywhere
             batch = Batch()
         state.advance_time(batch.at_ns)
         for command in batch.commands:
-            outcomes.append(self._apply(state, command, changes))
+            decisions.append(self._apply(state, command, changes))
         state.close(index)
-        return AppliedEntry(outcomes, changes, state.now.revision, state.now.at_ns)
+        return AppliedEntry(Outcomes(decisions), changes, state.now.revision, state.now.at_ns)
 
-    def _apply(self, state: StateWriter, command: Command, changes: list[Change]) -> Outcome:
+    def _apply(self, state: StateWriter, command: Command, changes: list[Change]) -> Decision:
         context = Context(
             revision=state.now.revision + 1,
             at_ns=state.now.at_ns,
@@ -73,7 +96,9 @@ class Replica:
                 request_id=command.request_id,
             )
             changes.extend(state.record(decision.changes, provenance))
-        return _outcome(decision, context)
+            if command.WhichOneof("command") == "expire_task":
+                state.count_collected_task()
+        return decision
 
 
 def _decided(state: StateWriter, command: Command, context: Context) -> Decision:
@@ -85,7 +110,7 @@ def _decided(state: StateWriter, command: Command, context: Context) -> Decision
         return Refused(Reason.INVALID_REQUEST, f"the command can't be applied: {error!r}")
 
 
-def _outcome(decision: Decision, context: Context) -> Outcome:
+def _outcome(decision: Decision) -> Outcome:
     if isinstance(decision, Refused):
         return Outcome(reason=decision.reason.value, message=decision.message)
     outcome = Outcome(unchanged=not isinstance(decision, Changed))

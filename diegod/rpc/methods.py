@@ -113,6 +113,7 @@ _ROWS: Iterable[Method] = (
         f"{_CLUSTER}/GetBbsStatus", cluster_pb2.GetBbsStatusRequest, cluster_pb2.GetBbsStatusReply,
         EVERYONE, 5.0, repeatable=True,
     ),
+    _read(f"{_CLUSTER}/GetStatus", cluster_pb2.GetStatusRequest, cluster_pb2.GetStatusReply),
     Method(
         f"{_CLUSTER}/Rekey", cluster_pb2.RekeyRequest, cluster_pb2.RekeyReply, CLIENTS, 5.0,
         repeatable=True,

@@ -603,7 +603,7 @@ class GetStatusReply(_message.Message):
     lrps: _builtins.int
     short_lrps_total: _builtins.int
     collected_tasks: _builtins.int
-    """ended, kept for their retention, and removed since the epoch began"""
+    """ended, kept for their retention, and removed, since the cluster began"""
     @_builtins.property
     def tasks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """by state"""

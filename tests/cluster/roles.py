@@ -111,7 +111,7 @@ class Site:
             node.role: {"port": node.port},
         }
         if node.role == "bbs":
-            sections["bbs"]["raft_port"] = node.raft_port
+            sections["bbs"] |= {"raft_port": node.raft_port, "min_free_disk_mb": 16}
         if node.role == "cell":
             first = 30_000 + node.port % 20_000
             sections["cell"] |= {"backends": ["exec"], "host_ports": f"{first}-{first + 99}"}

@@ -37,6 +37,7 @@ def site(terminal: Terminal, disk: Path) -> Iterator[tuple[Site, Processes]]:
     made.issue("user", "alice", made.folder / "alice")
     sections = made.settings(member)
     sections["node"]["data_dir"] = str(disk / "data")
+    sections["bbs"]["min_free_disk_mb"] = 0
     write_settings(member, sections)
     made.init_stores()
     processes = Processes(made)
@@ -82,6 +83,30 @@ async def test_it_ends_and_comes_back_with_everything(
         stored = {task.task_guid for task in await client.tasks.list()}
         assert stored >= acknowledged | {"first"}
         await write(client, "last")
+
+
+async def test_with_little_left_new_work_is_refused_and_room_can_be_made(
+    site: tuple[Site, Processes], disk: Path
+) -> None:
+    made, processes = site
+    member = made.nodes[MEMBER]
+    processes.start(MEMBER)
+    async with made.client(timeout_s=2.0) as client:
+        await write(client, "first")
+        await write(client, "second")
+        assert await asyncio.to_thread(processes.stop, MEMBER) == 0
+        sections = made.settings(member)
+        sections["node"]["data_dir"] = str(disk / "data")
+        sections["bbs"]["min_free_disk_mb"] = 3  # its whole disk has two
+        write_settings(member, sections)
+        await asyncio.to_thread(processes.start, MEMBER)
+        with pytest.raises(DomainError, match="new work needs 3 MB: make room") as refused:
+            await write(client, "third")
+        assert refused.value.applied == "no"
+        assert (await client.status()).bbs.alarms
+        await client.tasks.cancel("first")
+        await client.tasks.delete("first")
+        assert {task.task_guid for task in await client.tasks.list()} == {"second"}
 
 
 def said(member: Node) -> str:

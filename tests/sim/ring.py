@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -231,12 +231,14 @@ class Ring:
     async def _must_agree(self) -> None:
         """The living members come to the same state, and the watcher hears of all of it."""
         for _ in range(20):
-            revisions = {member.member.counters() for member in self.members if member.member}
-            if len(revisions) == 1 and self.auditor.revision >= self.history.revision:
+            living = [member.member.counters() for member in self.members if member.member]
+            revisions = {counters.revision for counters in living}
+            agreed = len({astuple(counters) for counters in living}) == 1
+            if agreed and self.auditor.revision >= self.history.revision:
                 return
             await asyncio.sleep(0.5)
         watched = f"the watcher is at {self.auditor.revision} of {self.history.revision}"
-        self.complain(f"no agreement: {sorted(each.revision for each in revisions)}, {watched}")
+        self.complain(f"no agreement: {sorted(revisions)}, {watched}")
 
     def _check_end(self) -> None:
         checkers.compare_replicas(self)

@@ -26,6 +26,7 @@ _HOST_PORTS_FIRST = 61_000
 _HOST_PORTS_A_CLUSTER = 500
 _RANGES = 9
 _CONTAINERS_A_CELL = 125
+_FREE_DISK_MB = 32  # somebody's laptop may well be nearly full
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def _settings(layout: Layout, part: Part) -> str:
     ]
     if part.role == "bbs":
         lines += ["[bbs]", f"port = {part.port}", f"raft_port = {part.raft_port}"]
+        lines += [f"min_free_disk_mb = {_FREE_DISK_MB}"]
     elif part.role == "brain":
         lines += ["[brain]", f"port = {part.port}"]
     else:

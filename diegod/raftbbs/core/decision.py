@@ -1,7 +1,6 @@
 """The only ways a rule speaks: a refusal, 'it is so already', or changes of rows."""
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from diegod.models.errors import Reason
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
@@ -9,29 +8,25 @@ from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lo
 Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     reason: Reason
     message: str
 
 
-@dataclass(frozen=True)
-class Unchanged:
+class Unchanged(NamedTuple):
     """The row is already what the command wants; a retry ends here."""
 
     row: Row
 
 
-@dataclass(frozen=True)
-class RowChange:
+class RowChange(NamedTuple):
     verb: Change.Verb.ValueType
     row: Row
     definition: bytes | None = None  # to be stored beside the row, where there is a new one
     left_cell_id: str = ""  # the cell that the row was on and is no more: it must hear of it
 
 
-@dataclass(frozen=True)
-class Changed:
+class Changed(NamedTuple):
     """The rows to write, the one to answer with last."""
 
     changes: tuple[RowChange, ...]

@@ -4,7 +4,7 @@ LMDB's longest key has 511 bytes; a longer one must never get as far as a write.
 Diego's, and leaves room for what a table adds to a name.
 """
 
-from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from diegod.models.errors import Reason
@@ -14,12 +14,26 @@ KEY_BYTES_MAX = 128
 
 #: Every field of a command, or of the row in it, that ends up in a key.
 _KEY_FIELDS = ("task_guid", "process_guid", "instance_guid", "cell_id", "domain", "name")
-_ROW_FIELDS = ("task", "desired_lrp", "cell")
+#: Of a row that comes with a command: its identity and its domain; the rest is not set yet.
+_ROW_FIELDS = {
+    "task": ("task_guid", "domain"),
+    "desired_lrp": ("process_guid", "domain"),
+    "cell": ("cell_id",),
+}
 
 
 def illegal_keys(body: Any) -> Refused | None:
     """The refusal of the first name that can't be a key; None when all can."""
-    for field, name in _names(body):
+    own, of_rows = _fields_of(body.DESCRIPTOR)
+    refusal = _illegal(body, own)
+    for row, fields in of_rows:
+        refusal = refusal or _illegal(getattr(body, row), fields)
+    return refusal
+
+
+def _illegal(message: Any, fields: tuple[str, ...]) -> Refused | None:
+    for field in fields:
+        name = getattr(message, field)
         size = len(name.encode())
         if not 0 < size <= KEY_BYTES_MAX:
             return Refused(
@@ -30,19 +44,9 @@ def illegal_keys(body: Any) -> Refused | None:
     return None
 
 
-def _names(message: Any) -> Iterator[tuple[str, str]]:
-    fields = message.DESCRIPTOR.fields_by_name
-    for field in _KEY_FIELDS:
-        if field in fields:
-            yield field, getattr(message, field)
-    for row in _ROW_FIELDS:
-        if row in fields:
-            yield from _own_names(row, getattr(message, row))
-
-
-def _own_names(kind: str, row: Any) -> Iterator[tuple[str, str]]:
-    """Of a row that comes with a command: its identity and its domain; the rest is not set yet."""
-    own = {"task": "task_guid", "desired_lrp": "process_guid", "cell": "cell_id"}[kind]
-    yield own, getattr(row, own)
-    if kind != "cell":
-        yield "domain", row.domain
+@cache
+def _fields_of(descriptor: Any) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The key fields of a command, and those of each row in it."""
+    fields = descriptor.fields_by_name
+    own = tuple(field for field in _KEY_FIELDS if field in fields)
+    return own, tuple((row, names) for row, names in _ROW_FIELDS.items() if row in fields)

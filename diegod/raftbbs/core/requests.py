@@ -1,8 +1,8 @@
 """Retries: a row remembers the request that last changed it, so that a repeated one is answered.
 
 What this can't answer (the row changed again, or is gone) is answered by the rules themselves:
-desiring an equal definition, cancelling what has ended, and granting the same attempt to the same
-cell are all 'so already'.
+desiring an equal task, cancelling what has ended, and granting the same attempt to the same cell
+are all 'so already'.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ def answered_before(view: View, kind: str, body: Any, command: Command) -> Row |
 
 def _row_of(view: View, kind: str, body: Any) -> Row | None:
     if kind == "desire_task":
-        return view.task(body.task.task_guid)
+        return None  # the same request desires an equal task, and that is so already
     if kind == "desire_lrp":
         return view.desired_lrp(body.desired_lrp.process_guid)
     if kind == "register_cell":

@@ -1,8 +1,7 @@
 """What a rule may know: the rows at this point of the log, and the command's context."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
 
@@ -33,8 +32,7 @@ class View(Protocol):
     def lock(self, name: str) -> Lock | None: ...
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """Who asks, when, and which revision the change will have if there is one."""
 
     revision: int

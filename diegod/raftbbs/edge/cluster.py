@@ -1,4 +1,4 @@
-"""ClusterService: what this member is, and how it sees the cluster."""
+"""ClusterService: what this member is, how it sees the cluster, and the cluster on one screen."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import diegod
 from diegod.contracts import INTERFACE_VERSION
 from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.edge.access import Access
+from diegod.raftbbs.edge.overview import overview
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import cluster_pb2 as api
@@ -24,6 +25,7 @@ class ClusterService:
             f"{_SERVICE}/GetVersion": self.get_version,
             f"{_SERVICE}/GetBbsStatus": self.get_bbs_status,
             f"{_SERVICE}/Rekey": self.rekey,
+            f"{_SERVICE}/GetStatus": self.get_status,
         }
 
     async def get_version(
@@ -42,9 +44,9 @@ class ClusterService:
     async def get_bbs_status(
         self, request: api.GetBbsStatusRequest, caller: Principal
     ) -> api.GetBbsStatusReply:
-        member = self._access.member
-        counters = member.counters()
-        leadership = member.leadership
+        member, leadership = self._access.member, self._access.member.leadership
+        with self._access.state() as state:
+            counters, comparison = state.counters(), state.last_comparison()
         encryption = member.rekey_progress()
         return api.GetBbsStatusReply(
             member_id=member.birth.member_id,
@@ -65,6 +67,12 @@ class ClusterService:
             clock_offset_s=member.clock_offset_s,
             key_names=encryption.key_names,
             rekey_percent=encryption.percent,
+            cluster_format=counters.cluster_format,
+            alarms=member.alarms,
+            free_disk_bytes=member.free_disk_bytes,
+            queued_writes=member.load.queued_writes,
+            hash_index=comparison.index if comparison else 0,
+            hash=comparison.state_hash if comparison else b"",
         )
 
     async def rekey(self, request: api.RekeyRequest, caller: Principal) -> api.RekeyReply:
@@ -76,6 +84,15 @@ class ClusterService:
             active_key=progress.active_key,
             key_names=progress.key_names,
         )
+
+    async def get_status(
+        self, request: api.GetStatusRequest, caller: Principal
+    ) -> api.GetStatusReply:
+        await self._access.read(request.stale)
+        async with self._access.moment() as state:
+            reply = await overview(state)
+        reply.bbs.CopyFrom(await self.get_bbs_status(api.GetBbsStatusRequest(), caller))
+        return reply
 
     def _members(self) -> list[api.BbsMember]:
         birth = self._access.member.birth

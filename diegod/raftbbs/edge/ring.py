@@ -42,10 +42,20 @@ class RingService:
         self, requests: AsyncIterator[api.RenewRequest], caller: Principal
     ) -> AsyncIterator[api.RenewReply]:
         async for request in requests:
-            held = await self._access.member.renew(_key(request, caller), request.sequence)
+            key = _key(request, caller)
+            held = not self._is_anothers(key, caller) and await self._access.member.renew(
+                key, request.sequence
+            )
             yield api.RenewReply(
                 nonce=request.nonce, held=held, ttl_ms=int(self._lease_ttl_s * 1000)
             )
+
+    def _is_anothers(self, key: Key, caller: Principal) -> bool:
+        """Whether a lock is held by another brain than the one that wants to renew it."""
+        kind, name = key
+        with self._access.state() as state:
+            lock = state.lock(name) if kind == "lock" else None
+        return lock is not None and lock.owner not in ("", str(caller))
 
 
 def _refuse_large(command: Command) -> None:

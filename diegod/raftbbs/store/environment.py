@@ -99,7 +99,8 @@ class ReadTransaction:
 
     def stored(self, table: Table, key: bytes) -> bytes | None:
         """The value of a key in its envelope."""
-        _check_key(key)
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise _illegal_key(key)
         try:
             return self._transaction.get(key, db=table.handle)
         except lmdb.Error as error:
@@ -196,14 +197,15 @@ class WriteTransaction(ReadTransaction):
 
     def put(self, table: Table, key: bytes, value: bytes, *, append: bool = False) -> None:
         """Set a key. `append` promises that the key is greater than all others: it is faster."""
-        stored = self._envelope_in(table).wrap(table.place + key, value)
-        self.put_stored(table, key, stored, append=append)
-        if table.hashed and self.digest is not None:
-            self.digest.update(table.place + _WRITTEN.pack(len(key), len(value)) + key + value)
+        place = table.place + key
+        self.put_stored(table, key, self._envelope_in(table).wrap(place, value), append=append)
+        if self.digest is not None and table.hashed:
+            self.digest.update(place + _WRITTEN.pack(len(key), len(value)) + value)
 
     def put_stored(self, table: Table, key: bytes, stored: bytes, *, append: bool = False) -> None:
         """Set a key to a value that is in its envelope already."""
-        _check_key(key)
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise _illegal_key(key)
         try:
             written = self._transaction.put(key, stored, append=append, db=table.handle)
         except lmdb.Error as error:
@@ -218,9 +220,10 @@ class WriteTransaction(ReadTransaction):
 
     def delete(self, table: Table, key: bytes) -> bool:
         """Remove a key; whether it was there."""
-        _check_key(key)
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise _illegal_key(key)
         if table.hashed and self.digest is not None:
-            self.digest.update(table.place + _WRITTEN.pack(len(key), _DELETED) + key)
+            self.digest.update(table.place + key + _WRITTEN.pack(len(key), _DELETED))
         try:
             return self._transaction.delete(key, db=table.handle)
         except lmdb.Error as error:
@@ -362,6 +365,14 @@ class Environment:
         pages = self._environment.info()["last_pgno"] + 1
         return pages * self._environment.stat()["psize"]
 
+    def free_disk_bytes(self) -> int:
+        """How much the file system of the store can still take, for this process."""
+        try:
+            file_system = os.statvfs(self.path)
+        except OSError as error:
+            raise StoreFailed(f"the disk of the store does not answer: {error}") from error
+        return file_system.f_bavail * file_system.f_frsize
+
     def _refuse_to_wait_for_itself(self) -> None:
         """LMDB would wait for this thread's own transaction, for ever and without a word."""
         if self.writing_thread == threading.get_ident():
@@ -376,9 +387,8 @@ def _failed(action: str, error: lmdb.Error) -> StoreFailed:
     return StoreFailed(f"the store can't {action}: {error}")
 
 
-def _check_key(key: bytes) -> None:
-    if not 0 < len(key) <= KEY_BYTES_MAX:
-        raise ValueError(f"a key has 1 to {KEY_BYTES_MAX} bytes, this one has {len(key)}")
+def _illegal_key(key: bytes) -> ValueError:
+    return ValueError(f"a key has 1 to {KEY_BYTES_MAX} bytes, this one has {len(key)}")
 
 
 def _after_prefix(prefix: bytes) -> bytes | None:

@@ -7,7 +7,7 @@ and the counters, all in the transaction of the entry that caused them.
 import hashlib
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from diegod.raftbbs.core.decision import Row, RowChange
@@ -26,7 +26,7 @@ from diegod.v1.record_pb2 import (
 )
 
 _COUNTERS_KEY = b"counters"
-_COUNTERS = struct.Struct(">QqQQQI32s")
+_COUNTERS = struct.Struct(">QqQQQI32sQ")
 _HASHED = struct.Struct(">QqQI")
 
 HASH_BYTES = 32
@@ -35,7 +35,7 @@ COMPARED_EVERY = 1000
 _COMPARISONS_KEPT = 8
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Counters:
     """Numbers of the whole state. Equal on all members that have applied the same entries."""
 
@@ -48,6 +48,7 @@ class Counters:
     state_hash: bytes = bytes(HASH_BYTES)
     """A chain: of the hash before the last entry, and of everything that entry wrote to the state.
     Not part of it: how many changes are kept, which each member may decide for itself."""
+    collected_tasks: int = 0  # ended, kept for their retention, and removed
 
     def packed(self) -> bytes:
         return _COUNTERS.pack(
@@ -58,6 +59,7 @@ class Counters:
             self.compacted,
             self.cluster_format,
             self.state_hash,
+            self.collected_tasks,
         )
 
 
@@ -151,12 +153,15 @@ class StateWriter(StateView):
         transaction.digest = self._hash
 
     def advance_time(self, at_ns: int) -> None:
-        self.now = replace(self.now, at_ns=max(self.now.at_ns, at_ns))
+        self.now.at_ns = max(self.now.at_ns, at_ns)
 
     def record(self, changes: Sequence[RowChange], provenance: Provenance) -> list[Change]:
         """Write the changes of one command under the revision of its provenance."""
-        self.now = replace(self.now, revision=provenance.revision)
+        self.now.revision = provenance.revision
         return [self._record(change, provenance, ordinal) for ordinal, change in enumerate(changes)]
+
+    def count_collected_task(self) -> None:
+        self.now.collected_tasks += 1
 
     def close(self, index: int) -> None:
         """End the entry with this index of the log."""
@@ -168,10 +173,10 @@ class StateWriter(StateView):
     def _close_hash(self, index: int) -> None:
         now = self.now
         self._hash.update(_HASHED.pack(now.revision, now.at_ns, now.numbers, now.cluster_format))
-        self.now = replace(now, state_hash=self._hash.digest())
+        now.state_hash = self._hash.digest()
         if index % COMPARED_EVERY == 0:
             comparisons, transaction = self.tables.comparisons, self.transaction
-            transaction.put(comparisons, number_key(index), self.now.state_hash)
+            transaction.put(comparisons, number_key(index), now.state_hash)
             stale = max(0, index - _COMPARISONS_KEPT * COMPARED_EVERY)
             for key, _ in list(transaction.scan(comparisons, stop=number_key(stale))):
                 transaction.delete(comparisons, key)
@@ -182,7 +187,7 @@ class StateWriter(StateView):
         if decided.verb == Change.REMOVED:
             self._remove(row)
         else:
-            self._put(row, decided.definition)
+            self._put(row, decided.definition, is_new=decided.verb == Change.CREATED)
         change = Change(
             revision=provenance.revision,
             at=stamp(self.now.at_ns),
@@ -194,17 +199,17 @@ class StateWriter(StateView):
         _set_row(change, row)
         key = number_key(provenance.revision) + bytes([ordinal])
         self.transaction.put(self.tables.changes, key, change.SerializeToString(), append=True)
-        self.now = replace(self.now, changes=self.now.changes + 1)
+        self.now.changes += 1
         return change
 
-    def _put(self, row: Row, definition: bytes | None) -> None:
+    def _put(self, row: Row, definition: bytes | None, *, is_new: bool) -> None:
         match row:
             case Task():
-                self._put_task(row, definition)
+                self._put_task(row, definition, is_new)
             case DesiredLrp():
-                self._put_desired(row, definition)
+                self._put_desired(row, definition, is_new)
             case ActualLrp():
-                self._put_actual(row)
+                self._put_actual(row, is_new)
             case Cell():
                 self.tables.cells.put(self.transaction, row.cell_id, row)
             case Domain():
@@ -212,22 +217,20 @@ class StateWriter(StateView):
             case Lock():
                 self.tables.locks.put(self.transaction, row.name, row)
 
-    def _put_task(self, row: Task, definition: bytes | None) -> None:
+    def _put_task(self, row: Task, definition: bytes | None, is_new: bool) -> None:
         tasks, transaction = self.tables.tasks, self.transaction
-        number = tasks.number(transaction, row.task_guid)
-        if number is not None:
-            tasks.update(transaction, number, row)
+        if not is_new:
+            tasks.update(transaction, row.task_guid, row)
             return
         number = tasks.insert(transaction, self._next_number(), row.task_guid, row)
         transaction.put(self.tables.task_definitions, number, definition or b"", append=True)
 
-    def _put_desired(self, row: DesiredLrp, definition: bytes | None) -> None:
+    def _put_desired(self, row: DesiredLrp, definition: bytes | None, is_new: bool) -> None:
         desired, transaction = self.tables.desired_lrps, self.transaction
-        number = desired.number(transaction, row.process_guid)
-        if number is None:
+        if is_new:
             number = desired.insert(transaction, self._next_number(), row.process_guid, row)
         else:
-            desired.update(transaction, number, row)
+            number = desired.update(transaction, row.process_guid, row)
         if definition is not None:
             key = number + number_key(row.definition_revision)
             transaction.put(self.tables.lrp_definitions, key, definition)
@@ -242,11 +245,10 @@ class StateWriter(StateView):
             if number_of(key[8:]) not in used:
                 self.transaction.delete(definitions, key)
 
-    def _put_actual(self, row: ActualLrp) -> None:
+    def _put_actual(self, row: ActualLrp, is_new: bool) -> None:
         actual, transaction = self.tables.actual_lrps, self.transaction
-        number = actual.number(transaction, row.instance_guid)
-        if number is not None:
-            actual.update(transaction, number, row)
+        if not is_new:
+            actual.update(transaction, row.instance_guid, row)
             return
         number = actual.insert(transaction, self._next_number(), row.instance_guid, row)
         transaction.put(self.tables.instances_of_process, _process_key(row, number), b"\0")
@@ -276,7 +278,7 @@ class StateWriter(StateView):
                 self.tables.locks.delete(transaction, row.name)
 
     def _next_number(self) -> int:
-        self.now = replace(self.now, numbers=self.now.numbers + 1)
+        self.now.numbers += 1
         return self.now.numbers
 
     def _compact(self) -> None:
@@ -288,9 +290,8 @@ class StateWriter(StateView):
         keys = [key for key, _ in islice(oldest, excess)]
         for key in keys:
             self.transaction.delete(self.tables.changes, key)
-        self.now = replace(
-            self.now, changes=self.now.changes - excess, compacted=number_of(keys[-1])
-        )
+        self.now.changes -= excess
+        self.now.compacted = number_of(keys[-1])
 
 
 def _process_prefix(process_guid: str) -> bytes:

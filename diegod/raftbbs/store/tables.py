@@ -80,8 +80,13 @@ class NumberedRows(Generic[R]):
         transaction.put(self.numbers, guid.encode(), key)
         return key
 
-    def update(self, transaction: WriteTransaction, number: bytes, row: R) -> None:
+    def update(self, transaction: WriteTransaction, guid: str, row: R) -> bytes:
+        """The row is there already. Returns its number."""
+        number = self.number(transaction, guid)
+        if number is None:
+            raise ValueError(f"there is no row of {guid!r} to be changed")
         transaction.put(self.rows, number, row.SerializeToString(deterministic=True))
+        return number
 
     def delete(self, transaction: WriteTransaction, guid: str) -> bytes | None:
         number = self.number(transaction, guid)

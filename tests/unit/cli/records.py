@@ -4,7 +4,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from diegod.models.admission import fill_defaults, lrp_row, task_row
 from diegod.v1.cell_pb2 import CellStatus
-from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply, GetVersionReply
+from diegod.v1.cluster_pb2 import (
+    BbsMember,
+    GetBbsStatusReply,
+    GetStatusReply,
+    GetVersionReply,
+    LrpShortfall,
+)
 from diegod.v1.lrp_pb2 import GetLrpReply
 from diegod.v1.record_pb2 import (
     ActualLrp,
@@ -143,6 +149,23 @@ def a_status(leader: str = "bbs-1") -> GetBbsStatusReply:
         store_bytes=5 * 1024**2,
         watches=7,
         clock_offset_s=0.25,
+    )
+
+
+def an_overview() -> GetStatusReply:
+    status = a_status()
+    status.alarms.append("bbs-2 has 60 MB of free disk and takes no new work below 512 MB")
+    return GetStatusReply(
+        revision=90,
+        tasks={"RUNNING": 2, "COMPLETED": 5},
+        instances={"RUNNING": 3, "SUSPECT": 1},
+        cells={"PRESENT": 2},
+        lrps=2,
+        short_lrps=[LrpShortfall(process_guid="web", desired=4, running=3)],
+        short_lrps_total=1,
+        collected_tasks=17,
+        oldest_ended_task=ago(3600),
+        bbs=status,
     )
 
 

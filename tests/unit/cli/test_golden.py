@@ -38,6 +38,7 @@ COMMANDS = {
     "events": ["events", "--from=40"],
     "bbs-status": ["bbs", "status"],
     "bbs-rekey": ["bbs", "rekey"],
+    "status": ["status"],
 }
 
 
@@ -60,6 +61,7 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "LrpService/Desire": DesireLrpReply(desired_lrp=records.an_lrp_row()),
         "CellService/Get": GetCellReply(cell=records.a_cell()),
         "ClusterService/GetBbsStatus": records.a_status(),
+        "ClusterService/GetStatus": records.an_overview(),
         "ClusterService/GetVersion": records.a_version(),
         "ClusterService/Rekey": RekeyReply(
             percent=100, active_key="2026-11", key_names=["2026-11"]
@@ -98,7 +100,8 @@ def test_forms_for_people(name: str, output: str, answering: FakeCluster, run: R
 
 def _with_output(command: list[str], output: str) -> list[str]:
     """Options come before the program that is run."""
-    return [*command[:2], "-o", output, *command[2:]]
+    verb = 1 if command == ["status"] else 2
+    return [*command[:verb], "-o", output, *command[verb:]]
 
 
 def test_version(answering: FakeCluster, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

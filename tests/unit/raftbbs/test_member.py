@@ -7,16 +7,23 @@ from typing import Any
 
 import pytest
 
-from diegod.internal.v1.command_pb2 import Command, Outcome, RegisterCell, UpsertDomain
+from diegod.internal.v1.command_pb2 import (
+    Command,
+    DeleteTask,
+    DesireTask,
+    Outcome,
+    RegisterCell,
+    UpsertDomain,
+)
 from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
-from diegod.raftbbs import member as members
+from diegod.raftbbs.core.load_limits import LoadLimits
 from diegod.raftbbs.feed import Interest
 from diegod.raftbbs.member import Member
 from diegod.raftbbs.raft.api import Leadership, Refusal, Role
 from diegod.raftbbs.replica import AppliedEntry
 from diegod.raftbbs.ticking import TickResult
-from diegod.v1.record_pb2 import Cell, Change, Domain
+from diegod.v1.record_pb2 import Cell, Change, Domain, Task
 from tests.unit.raftbbs.bbs import ADDRESS, ANN, C1, parts, refused, running
 
 
@@ -134,9 +141,9 @@ async def test_reads_that_wait_together_are_one_read_of_the_log(hand: Hand) -> N
 
 
 async def test_more_writes_than_memory_should_hold_are_refused_at_once(
-    hand: Hand, monkeypatch: pytest.MonkeyPatch
+    hand: Hand,
 ) -> None:
-    monkeypatch.setattr(members, "_WAITING_MAX", 2)
+    hand.member._limits = LoadLimits(queued_writes=2)
     waiting = [await _begun(hand.member.submit([_command()])) for _ in range(2)]
     assert (await refused(hand.member.submit([_command()]))).reason is Reason.RESOURCE_EXHAUSTED
     submissions = hand.member.take().submissions
@@ -144,6 +151,29 @@ async def test_more_writes_than_memory_should_hold_are_refused_at_once(
     await asyncio.gather(*waiting)
     await _begun(hand.member.submit([_command()]))
     assert len(hand.member.take().submissions) == 1
+
+
+async def test_a_member_short_of_disk_takes_no_new_work_but_lets_work_end(hand: Hand) -> None:
+    hand.member._limits = LoadLimits(free_disk_bytes=100 << 20)
+    hand.member.free_disk_bytes = 60 << 20
+    desire = Command(desire_task=DesireTask(task=Task(task_guid="t1")))
+    error = await refused(hand.member.submit([desire]))
+    assert error.reason is Reason.RESOURCE_EXHAUSTED
+    assert error.applied == "no"
+    assert "60 MB of free disk, new work needs 100 MB" in error.message
+    assert hand.member.alarms == ["m1 has 60 MB of free disk and takes no new work below 100 MB"]
+    waiting = await _begun(hand.member.submit([Command(delete_task=DeleteTask(task_guid="t1"))]))
+    assert len(hand.member.take().submissions) == 1
+    waiting.cancel()
+
+
+async def test_writes_that_were_answered_no_longer_count(hand: Hand) -> None:
+    waiting = await _begun(hand.member.submit([_command()]))
+    assert hand.member.load.queued_bytes == _command().ByteSize()
+    submissions = hand.member.take().submissions
+    hand.deliver(outcomes=[(each.id, [Outcome()]) for each in submissions])
+    await waiting
+    assert (hand.member.load.queued_bytes, hand.member.load.queued_writes) == (0, 0)
 
 
 async def test_changes_are_told_before_their_writer_is_answered(hand: Hand) -> None:

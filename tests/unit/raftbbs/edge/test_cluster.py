@@ -3,12 +3,20 @@
 from pathlib import Path
 
 import diegod
-from diegod.internal.v1.command_pb2 import UpsertDomain
+from diegod.internal.v1.command_pb2 import (
+    CancelTask,
+    DesireLrp,
+    DesireTask,
+    ExpireTask,
+    UpsertDomain,
+)
 from diegod.raftbbs.edge.cluster import ClusterService
 from diegod.raftbbs.feed import Interest
 from diegod.raftbbs.store.rekeying import Progress
 from diegod.v1 import cluster_pb2 as api
-from tests.unit.raftbbs.bbs import ADDRESS, ANN, CLUSTER, MEMBER, running
+from diegod.v1.record_pb2 import DesiredLrp
+from tests.unit.raftbbs.bbs import ADDRESS, ANN, BRAIN, C1, CLUSTER, MEMBER, running
+from tests.unit.raftbbs.core.board import a_task
 
 
 async def test_a_member_says_who_it_is_and_how_it_sees_the_cluster(tmp_path: Path) -> None:
@@ -49,3 +57,32 @@ async def test_a_member_says_its_versions(tmp_path: Path) -> None:
         assert version.version == diegod.__version__
         assert version.cluster_name == CLUSTER
         assert version.cluster_id == "cluster-id"
+
+
+async def test_the_overview_counts_what_is_there_and_names_what_is_short(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.with_brain()
+        await bbs.with_cell(C1)
+        for guid in ("t1", "t2", "t3"):
+            await bbs.done(ANN, desire_task=DesireTask(task=a_task(guid), definition=b""))
+        await bbs.done(ANN, cancel_task=CancelTask(task_guid="t1"))
+        lrp = DesiredLrp(process_guid="web", domain="default", instances=2)
+        await bbs.done(ANN, desire_lrp=DesireLrp(desired_lrp=lrp, definition=b""))
+        service = ClusterService(bbs.access, lambda peer: False)
+        reply = await service.get_status(api.GetStatusRequest(), ANN)
+        assert dict(reply.tasks) == {"PENDING": 2, "COMPLETED": 1}
+        assert dict(reply.cells) == {"PRESENT": 1}
+        (short,) = reply.short_lrps
+        assert (short.process_guid, short.desired, short.running) == ("web", 2, 0)
+        assert (reply.lrps, reply.short_lrps_total, reply.collected_tasks) == (1, 1, 0)
+        assert reply.oldest_ended_task.seconds > 0
+        assert reply.bbs.leader_id == MEMBER
+        with bbs.access.state() as state:
+            task = state.task("t1")
+        assert task is not None
+        expire = ExpireTask(task_guid="t1", row_revision=task.provenance.revision)
+        await bbs.done(BRAIN, expire_task=expire)
+        reply = await service.get_status(api.GetStatusRequest(), ANN)
+        assert dict(reply.tasks) == {"PENDING": 2}
+        assert reply.collected_tasks == 1
+        assert not reply.HasField("oldest_ended_task")

@@ -10,12 +10,14 @@ from diegod.internal.v1.command_pb2 import AcquireLock, CancelTask, Command, Out
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.edge.ring import RingService
 from diegod.raftbbs.ticking import SUBMISSION_BYTES_MAX
+from diegod.security.identity import Principal, Role
 from diegod.v1.record_pb2 import Cell
 from tests.unit.raftbbs.bbs import (
     ANN,
     BRAIN,
     C1,
     C2,
+    CLUSTER,
     Bbs,
     collected,
     refusal_of_stream,
@@ -122,6 +124,19 @@ async def test_a_lease_is_renewed_by_its_holder(tmp_path: Path) -> None:
         brain = [api.RenewRequest(lock_name="brain", sequence=lock.token)]
         (reply,) = await collected(_service(bbs).renew(stream_of(brain), BRAIN))
         assert reply.held
+
+
+async def test_a_brain_that_knows_anothers_token_does_not_hold_its_lock(tmp_path: Path) -> None:
+    """And does not prolong it: the lock is free when its holder has gone."""
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.with_brain()
+        with bbs.access.state() as state:
+            lock = state.lock("brain")
+        assert lock is not None
+        request = api.RenewRequest(lock_name="brain", sequence=lock.token)
+        other = Principal(CLUSTER, Role.BRAIN, "b2")
+        (reply,) = await collected(_service(bbs).renew(stream_of([request]), other))
+        assert not reply.held
 
 
 async def test_nobody_renews_for_somebody_else(tmp_path: Path) -> None:

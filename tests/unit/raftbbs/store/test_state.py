@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diegod.internal.v1 import command_pb2 as c
-from diegod.raftbbs.core.decision import Changed, RowChange, created, removed
+from diegod.raftbbs.core.decision import Changed, RowChange, changed, created, removed
 from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.state import Comparison, StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
@@ -154,7 +154,7 @@ def test_definitions_stay_while_an_instance_runs_them(store: Store) -> None:
 
 def test_the_feed_is_what_was_written(store: Store) -> None:
     old, new = _instance("i1", 0), _instance("i2", 0)
-    store.record(created(old))
+    store.record(Changed((*created(old).changes, *created(Task(task_guid="t1")).changes)))
     told = store.record(
         Changed((RowChange(Change.REMOVED, old), RowChange(Change.CREATED, new))),
         Changed((RowChange(Change.CHANGED, Task(task_guid="t1"), left_cell_id="c1"),)),
@@ -163,6 +163,12 @@ def test_the_feed_is_what_was_written(store: Store) -> None:
     assert told[2].left_cell_id == "c1"
     assert list(store.view().changes_after(1)) == told
     assert not list(store.view().changes_after(3))
+
+
+def test_a_row_that_is_not_there_is_not_changed(store: Store) -> None:
+    for row in (Task(task_guid="t"), DesiredLrp(process_guid="p"), _instance("i", 0)):
+        with pytest.raises(ValueError, match=r"there is no row of '[tpi]' to be changed"):
+            store.record(changed(row))
 
 
 def test_what_is_no_longer_kept_is_said(tmp_path: Path) -> None:
