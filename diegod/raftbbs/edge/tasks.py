@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models import admission
 from diegod.models.errors import DomainError
-from diegod.raftbbs.edge.access import Access, invalid, raise_refusal, unhurried
+from diegod.raftbbs.edge.access import Access, envelope, invalid, raise_refusal, unhurried
+from diegod.raftbbs.edge.bulk import Answer, Write, in_bulk
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import task_pb2 as api
@@ -33,22 +34,20 @@ class TaskService:
         self, request: api.DesireTaskRequest, caller: Principal
     ) -> api.DesireTaskReply:
         outcome = await self._access.write(caller, request, _desired(request.definition))
-        reply = api.DesireTaskReply(already_there=outcome.unchanged)
-        reply.task.CopyFrom(outcome.task)
-        return reply
+        return _reply(outcome)
 
     async def desire_many(
         self, requests: AsyncIterator[api.DesireTaskRequest], caller: Principal
     ) -> AsyncIterator[api.DesireTaskReply]:
-        async for request in requests:
-            try:
-                yield await self.desire(request, caller)
-            except DomainError as error:
-                if error.applied == "unknown" or error.leader_address:
-                    raise
-                yield api.DesireTaskReply(
-                    error_reason=error.reason.value, error_message=error.message
-                )
+        async def writes() -> AsyncIterator[Write]:
+            async for request in requests:
+                try:
+                    yield envelope(caller, request, _desired(request.definition))
+                except DomainError as error:
+                    yield error
+
+        async for answer in in_bulk(self._access.member.submit, writes()):
+            yield _reply(answer)
 
     async def get(self, request: api.GetTaskRequest, caller: Principal) -> api.GetTaskReply:
         await self._access.read(request.stale)
@@ -95,6 +94,17 @@ class TaskService:
         command = c.Command(delete_task=c.DeleteTask(task_guid=request.task_guid))
         outcome = await self._access.write(caller, request, command)
         return api.DeleteTaskReply(revision=outcome.revision)
+
+
+def _reply(answer: Answer) -> api.DesireTaskReply:
+    """In a stream, a refusal is a reply as well."""
+    if isinstance(answer, DomainError):
+        return api.DesireTaskReply(error_reason=answer.reason.value, error_message=answer.message)
+    if answer.reason:
+        return api.DesireTaskReply(error_reason=answer.reason, error_message=answer.message)
+    reply = api.DesireTaskReply(already_there=answer.unchanged)
+    reply.task.CopyFrom(answer.task)
+    return reply
 
 
 def _desired(definition: TaskDefinition) -> c.Command:
