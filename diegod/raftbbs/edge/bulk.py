@@ -25,9 +25,14 @@ _SUBMISSIONS_MAX = 4
 _PER_COMMAND_BYTES = 8
 
 
-async def in_bulk(submit: Submit, writes: AsyncIterator[Write]) -> AsyncIterator[Answer]:
-    """One answer a write. Ends with the first error that says where to go, or that nobody knows
-    what became of a write; then what was not answered may or may not have been applied."""
+async def in_bulk(
+    submit: Submit, writes: AsyncIterator[Sequence[Write]]
+) -> AsyncIterator[Sequence[Answer]]:
+    """One answer a write, as many at a time as became known together.
+
+    Ends with the first error that says where to go, or that nobody knows what became of a write;
+    then what was not answered may or may not have been applied.
+    """
     intake, flights = _Intake(), _Flights(submit)
     filling = asyncio.create_task(intake.fill(writes))
     launching = asyncio.create_task(flights.launch_from(intake))
@@ -38,8 +43,7 @@ async def in_bulk(submit: Submit, writes: AsyncIterator[Write]) -> AsyncIterator
             except DomainError as error:
                 launching.cancel()
                 raise await flights.verdict(error) from None
-            for answer in answers:
-                yield answer
+            yield answers
             flights.landed()
         if intake.error is not None:
             raise intake.error
@@ -60,12 +64,13 @@ class _Intake:
         self.error: Exception | None = None
         """Why there are no more, if not because the sender is done."""
 
-    async def fill(self, writes: AsyncIterator[Write]) -> None:
+    async def fill(self, writes: AsyncIterator[Sequence[Write]]) -> None:
         try:
-            async for write in writes:
-                size = write.ByteSize() if isinstance(write, Command) else 0
-                self._writes.append((write, size + _PER_COMMAND_BYTES))
-                self._bytes += size + _PER_COMMAND_BYTES
+            async for some in writes:
+                for write in some:
+                    size = write.ByteSize() if isinstance(write, Command) else 0
+                    self._writes.append((write, size + _PER_COMMAND_BYTES))
+                    self._bytes += size + _PER_COMMAND_BYTES
                 self._changed.set()
                 while self._bytes >= SUBMISSION_BYTES_MAX:
                     await self._change()

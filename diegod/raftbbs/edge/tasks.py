@@ -1,6 +1,7 @@
 """TaskService."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models import admission
@@ -14,6 +15,8 @@ from diegod.v1.definition_pb2 import TaskDefinition
 from diegod.v1.record_pb2 import Task
 
 _SERVICE = "diegod.v1.TaskService"
+#: Of one message. The event loop also carries the heartbeats of the log.
+_ADMITTED_A_TURN = 64
 
 
 class TaskService:
@@ -24,6 +27,7 @@ class TaskService:
         return {
             f"{_SERVICE}/Desire": self.desire,
             f"{_SERVICE}/DesireMany": self.desire_many,
+            f"{_SERVICE}/DesireBulk": self.desire_bulk,
             f"{_SERVICE}/Get": self.get,
             f"{_SERVICE}/List": self.list,
             f"{_SERVICE}/Cancel": self.cancel,
@@ -39,15 +43,26 @@ class TaskService:
     async def desire_many(
         self, requests: AsyncIterator[api.DesireTaskRequest], caller: Principal
     ) -> AsyncIterator[api.DesireTaskReply]:
-        async def writes() -> AsyncIterator[Write]:
+        async def writes() -> AsyncIterator[Sequence[Write]]:
             async for request in requests:
-                try:
-                    yield envelope(caller, request, _desired(request.definition))
-                except DomainError as error:
-                    yield error
+                yield [_write(request, caller)]
 
-        async for answer in in_bulk(self._access.member.submit, writes()):
-            yield _reply(answer)
+        async for answers in in_bulk(self._access.member.submit, writes()):
+            for answer in answers:
+                yield _reply(answer)
+
+    async def desire_bulk(
+        self, messages: AsyncIterator[api.DesireTasksRequest], caller: Principal
+    ) -> AsyncIterator[api.DesireTasksReply]:
+        async def writes() -> AsyncIterator[Sequence[Write]]:
+            async for message in messages:
+                for start in range(0, len(message.requests), _ADMITTED_A_TURN):
+                    some = message.requests[start : start + _ADMITTED_A_TURN]
+                    yield [_write(request, caller) for request in some]
+                    await asyncio.sleep(0)
+
+        async for answers in in_bulk(self._access.member.submit, writes()):
+            yield api.DesireTasksReply(replies=[_reply(answer) for answer in answers])
 
     async def get(self, request: api.GetTaskRequest, caller: Principal) -> api.GetTaskReply:
         await self._access.read(request.stale)
@@ -94,6 +109,13 @@ class TaskService:
         command = c.Command(delete_task=c.DeleteTask(task_guid=request.task_guid))
         outcome = await self._access.write(caller, request, command)
         return api.DeleteTaskReply(revision=outcome.revision)
+
+
+def _write(request: api.DesireTaskRequest, caller: Principal) -> Write:
+    try:
+        return envelope(caller, request, _desired(request.definition))
+    except DomainError as error:
+        return error
 
 
 def _reply(answer: Answer) -> api.DesireTaskReply:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from diegod.client.tasks import Tasks
 from diegod.models.errors import DomainError
 from diegod.node.dev import foreground
 from diegod.node.dev import layout as layouts
@@ -27,6 +28,7 @@ from diegod.world import RandomIds, SystemClock
 from tests.bench.bbs.side import MEMBERS, VALUE_BYTES
 
 _WAIT_S = 0.02
+_PATIENCE_S = 30.0
 _PAGE_ROWS = 5_000
 
 
@@ -60,6 +62,7 @@ class Ours:
         self._addresses = dict(zip(self.members, self._layout.bbs_addresses, strict=True))
         self._identity = load_identity(self._layout.client_dir, Role.USER, self._clock.wall())
         self._client = self._client_of(self._layout.bbs_addresses, channel=0)
+        self._tasks = Tasks(self._client, self._ids, _PATIENCE_S)
         self._supervisor.start()
         await self._supervisor.wait_ready()
         await self.whole()
@@ -134,12 +137,8 @@ class Ours:
         await self._client.call("diegod.v1.TaskService/Desire", request)
 
     async def put_many(self, keys: Sequence[str]) -> None:
-        async def requests() -> AsyncIterator[DesireTaskRequest]:
-            for key in keys:
-                yield DesireTaskRequest(request_id=self._ids.new_id(), definition=_task(key))
-
         answered = 0
-        async for reply in self._client.duplex("diegod.v1.TaskService/DesireMany", requests()):
+        async for reply in self._tasks.desire_many(_task(key) for key in keys):
             assert not reply.error_reason, reply.error_message
             answered += 1
         assert answered == len(keys), f"{answered} of {len(keys)} were answered"

@@ -7,7 +7,7 @@ import pytest
 
 from diegod.internal.v1.command_pb2 import CancelTask, Command, Outcome
 from diegod.models.errors import DomainError, Reason
-from diegod.raftbbs.edge.bulk import Answer, Write, in_bulk
+from diegod.raftbbs.edge.bulk import Answer, Submit, Write, in_bulk
 from diegod.raftbbs.ticking import SUBMISSION_BYTES_MAX
 from tests.unit.raftbbs.bbs import collected, stream_of
 
@@ -52,14 +52,24 @@ class _Caller:
         self.reading = asyncio.create_task(self._read(log, writes))
 
     async def _read(self, log: _Log, writes: AsyncIterator[Write]) -> None:
-        async for answer in in_bulk(log.submit, writes):
-            assert isinstance(answer, Outcome)
-            self.heard.append(answer.message)
+        async for answers in in_bulk(log.submit, _one_by_one(writes)):
+            self.heard += _messages(answers)
 
 
 async def _settled() -> None:
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+async def _one_by_one(writes: AsyncIterator[Write]) -> AsyncIterator[Sequence[Write]]:
+    async for write in writes:
+        yield [write]
+
+
+async def _answers(submit: Submit, writes: AsyncIterator[Write]) -> AsyncIterator[Answer]:
+    async for answers in in_bulk(submit, _one_by_one(writes)):
+        for answer in answers:
+            yield answer
 
 
 def _messages(answers: Sequence[Answer]) -> list[str]:
@@ -110,7 +120,7 @@ async def test_one_that_is_none_keeps_its_place() -> None:
     bad = DomainError(Reason.INVALID_REQUEST, "task_guid: is required")
     writes: list[Write] = [_command("a"), bad, _command("b")]
     log = _Log()
-    answers = await collected(in_bulk(log.submit_at_once, stream_of(writes)))
+    answers = await collected(_answers(log.submit_at_once, stream_of(writes)))
     assert _messages(answers) == ["a", bad.message, "b"]
     assert log.submitted == [["a", "b"]]
 
@@ -121,14 +131,14 @@ async def test_a_submission_has_at_most_its_size_and_one_that_is_larger_goes_alo
             yield _command(name, size)
 
     log = _Log()
-    answers = await collected(in_bulk(log.submit_at_once, writes()))
+    answers = await collected(_answers(log.submit_at_once, writes()))
     assert _messages(answers) == ["a", "b", "c"]
     assert log.submitted == [["a"], ["b"], ["c"]]
 
 
 async def test_no_leader_is_an_answer_of_each_and_the_stream_goes_on() -> None:
     log = _Log()
-    reading = asyncio.create_task(collected(in_bulk(log.submit, _large("a", "b"))))
+    reading = asyncio.create_task(collected(_answers(log.submit, _large("a", "b"))))
     await _settled()
     log.answers[0].set_result(NOT_NOW)
     log.answers[1].set_result(None)
@@ -168,7 +178,7 @@ async def test_a_stream_that_breaks_is_answered_as_far_as_it_went() -> None:
         yield _command("a")
         raise DomainError(Reason.INVALID_REQUEST, "the request is too large")
 
-    answers = in_bulk(_Log().submit_at_once, writes())
+    answers = _answers(_Log().submit_at_once, writes())
     assert _messages([await anext(answers)]) == ["a"]
     with pytest.raises(DomainError, match="too large"):
         await anext(answers)
@@ -184,7 +194,7 @@ async def test_a_sender_waits_while_nobody_reads() -> None:
             yield write
 
     log = _Log()
-    answers = in_bulk(log.submit_at_once, writes())
+    answers = _answers(log.submit_at_once, writes())
     await anext(answers)
     await _settled()
     assert sent < 10
