@@ -9,7 +9,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -40,6 +40,7 @@ class Run:
         self._etcd = etcd
         self._out = out
         self.rows: list[Row] = []
+        self.failed = False
 
     async def run(self) -> None:
         standing = [part for part in self._parts if part not in ("large", "slow-disk")]
@@ -47,33 +48,56 @@ class Run:
             async with self._sides("main") as sides:
                 await self._measure(standing, sides)
                 if "large" in self._parts:
-                    await self._large(sides)
+                    await self._part("large", self._large(sides))
         if "slow-disk" in self._parts:
-            await self._slow_disk()
+            await self._part("slow-disk", self._slow_disk())
 
     async def _measure(self, parts: Sequence[str], sides: Sequence[Side]) -> None:
         """On the clusters as they are born, then with the rows that a run asks for."""
         sizes = self._sizes
         if "idle" in parts:
-            self._found(await idle.run("idle", "new", sides, sizes.idle_s))
+            await self._part("idle", self._idle("new", sides))
         self._say(f"filling each side with {sizes.rows:,} rows")
         await writes.fill(sides, sizes.rows)
-        if "bulk" in parts:
-            self._found(await _bulk("bulk", sides, sizes, _SEEN_BULK))
-        if "singles" in parts:
-            self._found(await _singles("singles", sides, sizes, _SEEN_SINGLES))
-        if "lone" in parts:
-            self._found(await _lone("lone", sides, sizes, _SEEN_LONE_MS, _SEEN_LONE))
-        if "flushes" in parts:
-            await self._flushes(sides)
-        if "watches" in parts:
-            self._found(await watches.run("watches", sides, sizes))
-        if "idle" in parts:
-            held = f"{sizes.rows:,} rows"
-            self._found(await idle.run("idle", held, sides, sizes.idle_s))
-        if "failover" in parts:
-            taken = await failover.run(sides, sizes.failovers)
-            self._found(failover.rows("failover", taken))
+        measures: dict[str, Callable[[Sequence[Side]], Awaitable[None]]] = {
+            "bulk": self._bulk,
+            "singles": self._singles,
+            "lone": self._lone,
+            "flushes": self._flushes,
+            "watches": self._watches,
+            "idle": lambda sides: self._idle(f"{sizes.rows:,} rows", sides),
+            "failover": self._failover,
+        }
+        for part, measure in measures.items():
+            if part in parts:
+                await self._part(part, measure(sides))
+
+    async def _part(self, name: str, measuring: Awaitable[None]) -> None:
+        """One that fails says so, and the others are measured all the same."""
+        try:
+            await measuring
+        except Exception as error:
+            self.failed = True
+            self._say(f"{name}: not measured, {type(error).__name__}: {error}")
+
+    async def _idle(self, what: str, sides: Sequence[Side]) -> None:
+        self._found(await idle.run("idle", what, sides, self._sizes.idle_s))
+
+    async def _bulk(self, sides: Sequence[Side]) -> None:
+        self._found(await _bulk("bulk", sides, self._sizes, _SEEN_BULK))
+
+    async def _singles(self, sides: Sequence[Side]) -> None:
+        self._found(await _singles("singles", sides, self._sizes, _SEEN_SINGLES))
+
+    async def _lone(self, sides: Sequence[Side]) -> None:
+        self._found(await _lone("lone", sides, self._sizes, _SEEN_LONE_MS, _SEEN_LONE))
+
+    async def _watches(self, sides: Sequence[Side]) -> None:
+        self._found(await watches.run("watches", sides, self._sizes))
+
+    async def _failover(self, sides: Sequence[Side]) -> None:
+        taken = await failover.run(sides, self._sizes.failovers)
+        self._found(failover.rows("failover", taken))
 
     async def _flushes(self, sides: Sequence[Side]) -> None:
         if not flushes.is_possible():
@@ -179,7 +203,7 @@ def main() -> int:
     if given.output == "json":
         rows = [row.record() for row in run.rows]
         print(json.dumps({"machine": machine, "sizes": asdict(sizes), "rows": rows}, indent=1))
-    return 0
+    return 1 if run.failed else 0
 
 
 async def _until_ended(run: Run) -> None:

@@ -27,7 +27,6 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),  # a channel is a connection
     ("grpc.max_receive_message_length", _BYTES_MAX),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),  # so long may a handshake take
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 
