@@ -38,7 +38,7 @@ class TaskService:
         self, request: api.DesireTaskRequest, caller: Principal
     ) -> api.DesireTaskReply:
         outcome = await self._access.write(caller, request, _desired(request.definition))
-        return _reply(outcome)
+        return _answer(api.DesireTaskReply(), outcome)
 
     async def desire_many(
         self, requests: AsyncIterator[api.DesireTaskRequest], caller: Principal
@@ -49,7 +49,7 @@ class TaskService:
 
         async for answers in in_bulk(self._access.member.submit, writes()):
             for answer in answers:
-                yield _reply(answer)
+                yield _answer(api.DesireTaskReply(), answer)
 
     async def desire_bulk(
         self, messages: AsyncIterator[api.DesireTasksRequest], caller: Principal
@@ -62,7 +62,10 @@ class TaskService:
                     await asyncio.sleep(0)
 
         async for answers in in_bulk(self._access.member.submit, writes()):
-            yield api.DesireTasksReply(replies=[_reply(answer) for answer in answers])
+            message = api.DesireTasksReply()
+            for answer in answers:
+                _answer(message.replies.add(), answer)
+            yield message
 
     async def get(self, request: api.GetTaskRequest, caller: Principal) -> api.GetTaskReply:
         await self._access.read(request.stale)
@@ -118,14 +121,15 @@ def _write(request: api.DesireTaskRequest, caller: Principal) -> Write:
         return error
 
 
-def _reply(answer: Answer) -> api.DesireTaskReply:
-    """In a stream, a refusal is a reply as well."""
+def _answer(reply: api.DesireTaskReply, answer: Answer) -> api.DesireTaskReply:
+    """Fill in what became of it. In a stream, a refusal is a reply as well."""
     if isinstance(answer, DomainError):
-        return api.DesireTaskReply(error_reason=answer.reason.value, error_message=answer.message)
-    if answer.reason:
-        return api.DesireTaskReply(error_reason=answer.reason, error_message=answer.message)
-    reply = api.DesireTaskReply(already_there=answer.unchanged)
-    reply.task.CopyFrom(answer.task)
+        reply.error_reason, reply.error_message = answer.reason.value, answer.message
+    elif answer.reason:
+        reply.error_reason, reply.error_message = answer.reason, answer.message
+    else:
+        reply.already_there = answer.unchanged
+        reply.task.CopyFrom(answer.task)
     return reply
 
 
