@@ -20,6 +20,8 @@ Answer: TypeAlias = Outcome | DomainError
 
 Submit: TypeAlias = Callable[[Sequence[Command]], Awaitable[Sequence[Outcome]]]
 
+#: Not about a write, but about who was asked, and when.
+_ENDS_THE_STREAM = (Reason.NOT_LEADER, Reason.UNAVAILABLE, Reason.UNKNOWN_OUTCOME)
 #: While these are replicated, the next ones gather.
 _SUBMISSIONS_MAX = 4
 _PER_COMMAND_BYTES = 8
@@ -30,8 +32,8 @@ async def in_bulk(
 ) -> AsyncIterator[Sequence[Answer]]:
     """One answer a write, as many at a time as became known together.
 
-    Ends with the first error that says where to go, or that nobody knows what became of a write;
-    then what was not answered may or may not have been applied.
+    Ends with the first error that asking elsewhere or later may cure, or that says that nobody
+    knows what became of a write; then what was not answered may or may not have been applied.
     """
     intake, flights = _Intake(), _Flights(submit)
     filling = asyncio.create_task(intake.fill(writes))
@@ -146,7 +148,7 @@ class _Flights:
         try:
             outcomes = iter(await self._submit(commands) if commands else ())
         except DomainError as error:
-            if error.applied == "unknown" or error.leader_address:
+            if error.reason in _ENDS_THE_STREAM:
                 raise
             return [error if isinstance(write, Command) else write for write in writes]
         return [next(outcomes) if isinstance(write, Command) else write for write in writes]

@@ -198,7 +198,7 @@ def main() -> int:
     run = Run(given.parts or _PARTS, sizes, etcd, out)
     try:
         asyncio.run(_until_ended(run))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError:
         return 128 + signal.SIGINT
     if given.output == "json":
         rows = [row.record() for row in run.rows]
@@ -207,10 +207,11 @@ def main() -> int:
 
 
 async def _until_ended(run: Run) -> None:
-    """SIGTERM ends a run as Ctrl-C does: everything that was started goes with it."""
+    """Ctrl-C and SIGTERM end a run, and everything that it has started goes with it."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     await run.run()
 
 

@@ -13,6 +13,7 @@ from tests.unit.raftbbs.bbs import collected, stream_of
 
 NOT_HERE = DomainError(Reason.NOT_LEADER, "m2 leads", leader_address="m2:8889")
 NOT_NOW = DomainError(Reason.UNAVAILABLE, "no leader")
+NO_ROOM = DomainError(Reason.RESOURCE_EXHAUSTED, "the log is full")
 NOBODY_KNOWS = DomainError(Reason.UNKNOWN_OUTCOME, "the leader changed")
 
 
@@ -136,25 +137,28 @@ async def test_a_submission_has_at_most_its_size_and_one_that_is_larger_goes_alo
     assert log.submitted == [["a"], ["b"], ["c"]]
 
 
-async def test_no_leader_is_an_answer_of_each_and_the_stream_goes_on() -> None:
+async def test_no_room_is_an_answer_of_each_and_the_stream_goes_on() -> None:
     log = _Log()
     reading = asyncio.create_task(collected(_answers(log.submit, _large("a", "b"))))
     await _settled()
-    log.answers[0].set_result(NOT_NOW)
+    log.answers[0].set_result(NO_ROOM)
     log.answers[1].set_result(None)
-    assert _messages(await reading) == [NOT_NOW.message, "b"]
+    assert _messages(await reading) == [NO_ROOM.message, "b"]
 
 
-async def test_another_leader_ends_the_stream_and_nothing_behind_it_was_applied() -> None:
+@pytest.mark.parametrize("error", [NOT_HERE, NOT_NOW])
+async def test_no_leader_or_another_ends_the_stream_and_nothing_behind_it_was_applied(
+    error: DomainError,
+) -> None:
     log = _Log()
     caller = _Caller(log, _large("a", "b", "c"))
     await _settled()
     log.answers[0].set_result(None)
-    log.answers[1].set_result(NOT_HERE)
-    log.answers[2].set_result(NOT_HERE)
+    log.answers[1].set_result(error)
+    log.answers[2].set_result(error)
     with pytest.raises(DomainError) as caught:
         await caller.reading
-    assert caught.value is NOT_HERE
+    assert caught.value is error
     assert caller.heard == ["a"]
 
 
