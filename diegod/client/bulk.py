@@ -43,9 +43,9 @@ async def in_bulk(
             async with aclosing(_duplex(cluster, sending)) as replies:
                 async for message in replies:
                     for reply in message.replies:
-                        give_up_at = loop.time() + patience_s
                         sending.answered()
                         yield reply
+                        give_up_at = loop.time() + patience_s  # the caller has its own time
             if sending.done:
                 return
         except DomainError as error:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO, TypeVar
 
 import tests.bench.bbs
@@ -103,10 +104,9 @@ class Run:
         if not flushes.is_possible():
             self._say("flushes: not counted, there is no strace here")
             return
-        folder = programs.CACHE / "strace"
-        folder.mkdir(exist_ok=True)
         times = self._sizes.flushes
-        counts = {side.name: await flushes.count(side, times, folder) for side in sides}
+        with TemporaryDirectory(dir=programs.CACHE) as folder:
+            counts = {side.name: await flushes.count(side, times, Path(folder)) for side in sides}
         self._found(flushes.rows("flushes", counts))
 
     async def _large(self, sides: Sequence[Side]) -> None:

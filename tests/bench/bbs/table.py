@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_WIDTHS = (64, 12, 12, 12, 8, 16)
+_WIDTHS = (64, 11, 11, 11, 9, 22)
 _HEAD = ("", "ours", "etcd", "etcd, seen", "ratio", "goal")
 
 
@@ -54,7 +54,8 @@ def head() -> str:
 def line(row: Row) -> str:
     figures = (_figure(row.ours), _figure(row.theirs), _figure(row.seen))
     ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
-    return _line((f"{row.name}, {row.unit}", *figures, ratio, _verdict(row)))
+    name = f"{row.name}, {row.unit}" if row.unit else row.name
+    return _line((name, *figures, ratio, _verdict(row)))
 
 
 def _line(cells: tuple[str, ...]) -> str:
