@@ -12,8 +12,7 @@ class Sizes:
     lone: int = 500  # writes, one after the other
     flushes: int = 50  # lone writes under strace
     failovers: int = 50
-    streams: int = 1_000
+    streams: int = 1_000  # each hears of one write, 100 a second
     channels: int = 51
-    watched_s: int = 20  # how long 100 writes a second are watched
     idle_s: int = 60
     delay_ms: float = 5.0  # of each flush, in the part `slow-disk`
