@@ -15,7 +15,7 @@ RUN := .venv/bin/python -m
 export PYTHON
 export PATH := $(CURDIR)/.cache/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test lint types sim bench docs clean environment machine
+.PHONY: help demo test lint types sim bench bench-bbs docs clean environment machine
 
 help:
 	@echo "make demo    a cluster, real containers, and everything that can fail failing, in front of you"
@@ -24,6 +24,7 @@ help:
 	@echo "make types   mypy, strict"
 	@echo "make sim     the whole ring on a virtual clock, under faults, from new seeds (SEEDS=a..b)"
 	@echo "make bench   the numbers"
+	@echo "make bench-bbs  the BBS beside etcd, in one run (ARGS='bulk lone --rows 5000', ARGS='-o json')"
 	@echo "make docs    links, code blocks and reference pages of the documentation"
 	@echo "make clean   removes what the targets made, but for .venv"
 
@@ -57,6 +58,9 @@ sim: environment
 
 bench: machine
 	@$(RUN) tests.bench $(ARGS)
+
+bench-bbs: machine
+	@$(RUN) tests.bench.bbs $(ARGS)
 
 docs: machine
 	$(RUN) pytest tests/repo/test_docs.py $(ARGS)

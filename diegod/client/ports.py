@@ -18,6 +18,9 @@ class Cluster(Protocol):
 
     def stream(self, name: str, request: Any) -> AsyncIterator[Any]: ...
 
+    def duplex(self, name: str, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Two streams with one member; whoever began them starts over when they end."""
+
     def watch(self, request: WatchRequest) -> AsyncIterator[WatchReply]:
         """Goes on by itself after a lost connection; raises what trying again would not cure."""
 

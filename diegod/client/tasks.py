@@ -1,8 +1,9 @@
 """Tasks: one-off work, started at most once."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
+from diegod.client.bulk import in_bulk
 from diegod.client.ports import Cluster, begun_within
 from diegod.models.errors import DomainError, Reason
 from diegod.v1 import definition_pb2, record_pb2, task_pb2
@@ -78,6 +79,23 @@ class Tasks:
         )
         reply: task_pb2.DesireTaskReply = await self._call("Desire", request)
         return reply
+
+    async def desire_many(
+        self, definitions: Iterable[definition_pb2.TaskDefinition], cause: str = ""
+    ) -> AsyncIterator[task_pb2.DesireTaskReply]:
+        """Store many tasks: a reply each, in their order; a refusal is in `error_reason`.
+
+        Goes on by itself after a lost connection or a change of the leader: what was not answered
+        is sent again under its request id. Ends when that has not helped for `timeout_s`.
+        """
+        requests = (
+            task_pb2.DesireTaskRequest(
+                request_id=self._ids.new_id(), definition=definition, cause=cause
+            )
+            for definition in definitions
+        )
+        async for reply in in_bulk(self._cluster, requests, self._timeout_s):
+            yield reply
 
     async def get(self, guid: str) -> record_pb2.Task:
         reply: task_pb2.GetTaskReply = await self._call(

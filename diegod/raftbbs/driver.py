@@ -101,18 +101,22 @@ class ThreadDriver:
                 result = self._ticking.tick(
                     inbox or Inbox(), self._clock.monotonic(), self._clock.wall()
                 )
-                self._loop.call_soon_threadsafe(self._bring_back, result)
-                if inbox is not None:
-                    self._loop.call_soon_threadsafe(self._idle.set)
+                # One call: each wakes the loop, and that costs more than what is done there.
+                free = inbox is not None
+                self._loop.call_soon_threadsafe(self._bring_back, result, free)
         except BaseException as error:
             self._on_failure(error)
 
-    def _bring_back(self, result: TickResult) -> None:
-        """On the event loop. Half a delivery would be answers and changes lost for ever."""
+    def _bring_back(self, result: TickResult, free: bool) -> None:
+        """On the event loop. Half a delivery would be answers and changes lost for ever.
+
+        `free`: the thread has done what it was handed, and takes more."""
         try:
             self._deliver(result)
         except Exception as error:
             self._on_failure(error)
+        if free:
+            self._idle.set()
 
     def _next_inbox(self) -> Inbox | None:
         """What was handed over; None when time has come instead."""

@@ -6,14 +6,21 @@ dropped; it resumes from its last revision, and has slowed nobody.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from diegod.models.errors import DomainError, Reason
-from diegod.v1.record_pb2 import Change
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Task
 
 KINDS = ("task", "desired_lrp", "actual_lrp", "cell", "domain", "lock")
 _QUEUED_ENTRIES_MAX = 10_000
+
+#: The names that rows are watched by, for each kind that has one.
+_GUIDS: Mapping[type, Sequence[str]] = {
+    Task: ("task_guid",),
+    DesiredLrp: ("process_guid",),
+    ActualLrp: ("process_guid", "instance_guid"),
+}
 
 #: What a key of an interest is of ("cell" or "guid"), and the key.
 _Channel = tuple[str, str]
@@ -103,6 +110,8 @@ class Feed:
     def publish(self, revision: int, changes: Sequence[Change]) -> None:
         """Tell everybody concerned; called once an entry, after its transaction is on disk."""
         self.revision = revision
+        if not self._watchers:
+            return
         heard: dict[Watcher, list[Change]] = {}
         for change in changes:
             for watcher in self._concerned(change):
@@ -126,9 +135,9 @@ class Feed:
         row = getattr(change, change.WhichOneof("row") or "task")
         names = [_EVERYTHING]
         names += [("guid", guid) for guid in _guids(row)]
-        names += [("cell", cell_id) for cell_id in (*cells_of(row), change.left_cell_id)]
+        names += [("cell", cell_id) for cell_id in (*cells_of(row), change.left_cell_id) if cell_id]
         for name in dict.fromkeys(names):
-            for watcher in self._channels.get(name, {}):
+            for watcher in self._channels.get(name, ()):
                 if watcher.interest.matches(change):
                     yield watcher
 
@@ -146,5 +155,4 @@ def cells_of(row: object) -> tuple[str, ...]:
 
 
 def _guids(row: object) -> tuple[str, ...]:
-    names = ("task_guid", "process_guid", "instance_guid")
-    return tuple(getattr(row, name) for name in names if hasattr(row, name))
+    return tuple(getattr(row, name) for name in _GUIDS.get(type(row), ()))

@@ -82,6 +82,10 @@ _ROWS: Iterable[Method] = (
         f"{_TASK}/DesireMany", task_pb2.DesireTaskRequest, task_pb2.DesireTaskReply, CLIENTS, None,
         repeatable=True, leader_only=True, request_stream=True, reply_stream=True,
     ),
+    Method(
+        f"{_TASK}/DesireBulk", task_pb2.DesireTasksRequest, task_pb2.DesireTasksReply, CLIENTS,
+        None, repeatable=True, leader_only=True, request_stream=True, reply_stream=True,
+    ),
     _read(f"{_TASK}/Get", task_pb2.GetTaskRequest, task_pb2.GetTaskReply),
     _read(f"{_TASK}/List", task_pb2.ListTasksRequest, task_pb2.ListTasksReply, stream=True),
     _write(f"{_TASK}/Cancel", task_pb2.CancelTaskRequest, task_pb2.CancelTaskReply),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -37,6 +38,8 @@ ISSUED_ROLES = (Role.USER, *SERVER_ROLES)
 _CLUSTER = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # Lower case only: two names that differ in case alone look like one to whoever reads a log.
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+#: Certificates whose names and dates were read, and are not read again at each call.
+_REMEMBERED = 4096
 _URI = re.compile(r"spiffe://([^/]+)/([^/]+)/([^/]+)")
 
 
@@ -115,23 +118,32 @@ def principal_from_auth_context(auth_context: Mapping[str, Iterable[bytes]]) -> 
     gRPC hands the names over without their types. So whatever can't be a host counts as a URI, and
     nothing can hide beside the one that is wanted.
     """
+    return _principal_among(tuple(auth_context.get("x509_subject_alternative_name", ())))
+
+
+@lru_cache(_REMEMBERED)
+def _principal_among(names: tuple[bytes, ...]) -> Principal:
+    """Remembered, since each call of a connection asks for the same."""
     # A byte that is not ASCII becomes a character that no valid name holds.
-    names = [
-        name.decode("ascii", errors="replace")
-        for name in auth_context.get("x509_subject_alternative_name", ())
-    ]
-    return _the_one(name for name in names if not is_host(name))
+    texts = [name.decode("ascii", errors="replace") for name in names]
+    return _the_one(text for text in texts if not is_host(text))
 
 
 def require_unexpired(auth_context: Mapping[str, Iterable[bytes]], now: float) -> None:
     """Refuses a caller whose certificate has expired since its connection was opened."""
     for pem in auth_context.get("x509_pem_cert", ()):
-        expiry = not_after_s(parse_certificate(pem))
+        expiry = _expiry_s(pem)
         if expiry < now:
             raise SecurityError(
                 f"your certificate expired ({utc_text(expiry)}, while you were connected). "
                 "Ask for a new one and connect again."
             )
+
+
+@lru_cache(_REMEMBERED)
+def _expiry_s(pem: bytes) -> float:
+    """Remembered, since each call of a connection asks for the same."""
+    return not_after_s(parse_certificate(pem))
 
 
 def check_server(peer_certificate: bytes, expected_cluster: str, expected_role: Role) -> Principal:

@@ -26,7 +26,7 @@ from diegod.v1 import definition_pb2 as diegod_dot_v1_dot_definition__pb2
 from diegod.v1 import record_pb2 as diegod_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64iegod/v1/task.proto\x12\tdiegod.v1\x1a\x1a\x64iegod/v1/definition.proto\x1a\x16\x64iegod/v1/record.proto\"e\n\x11\x44\x65sireTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\ndefinition\x18\x02 \x01(\x0b\x32\x19.diegod.v1.TaskDefinition\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"t\n\x0f\x44\x65sireTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x15\n\ralready_there\x18\x02 \x01(\x08\x12\x14\n\x0c\x65rror_reason\x18\x03 \x01(\t\x12\x15\n\rerror_message\x18\x04 \x01(\t\"2\n\x0eGetTaskRequest\x12\x11\n\ttask_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"?\n\x0cGetTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\x8f\x01\n\x10ListTasksRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.diegod.v1.Task.State\x12\r\n\x05stale\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x0eListTasksReply\x12\x1e\n\x05tasks\x18\x01 \x03(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"I\n\x11\x43\x61ncelTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"0\n\x0f\x43\x61ncelTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\"I\n\x11\x44\x65leteTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"#\n\x0f\x44\x65leteTaskReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x32\xa2\x03\n\x0bTaskService\x12\x42\n\x06\x44\x65sire\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply\x12J\n\nDesireMany\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply(\x01\x30\x01\x12\x39\n\x03Get\x12\x19.diegod.v1.GetTaskRequest\x1a\x17.diegod.v1.GetTaskReply\x12@\n\x04List\x12\x1b.diegod.v1.ListTasksRequest\x1a\x19.diegod.v1.ListTasksReply0\x01\x12\x42\n\x06\x43\x61ncel\x12\x1c.diegod.v1.CancelTaskRequest\x1a\x1a.diegod.v1.CancelTaskReply\x12\x42\n\x06\x44\x65lete\x12\x1c.diegod.v1.DeleteTaskRequest\x1a\x1a.diegod.v1.DeleteTaskReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64iegod/v1/task.proto\x12\tdiegod.v1\x1a\x1a\x64iegod/v1/definition.proto\x1a\x16\x64iegod/v1/record.proto\"e\n\x11\x44\x65sireTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\ndefinition\x18\x02 \x01(\x0b\x32\x19.diegod.v1.TaskDefinition\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"t\n\x0f\x44\x65sireTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x15\n\ralready_there\x18\x02 \x01(\x08\x12\x14\n\x0c\x65rror_reason\x18\x03 \x01(\t\x12\x15\n\rerror_message\x18\x04 \x01(\t\"D\n\x12\x44\x65sireTasksRequest\x12.\n\x08requests\x18\x01 \x03(\x0b\x32\x1c.diegod.v1.DesireTaskRequest\"?\n\x10\x44\x65sireTasksReply\x12+\n\x07replies\x18\x01 \x03(\x0b\x32\x1a.diegod.v1.DesireTaskReply\"2\n\x0eGetTaskRequest\x12\x11\n\ttask_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"?\n\x0cGetTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\x8f\x01\n\x10ListTasksRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.diegod.v1.Task.State\x12\r\n\x05stale\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x0eListTasksReply\x12\x1e\n\x05tasks\x18\x01 \x03(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"I\n\x11\x43\x61ncelTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"0\n\x0f\x43\x61ncelTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\"I\n\x11\x44\x65leteTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"#\n\x0f\x44\x65leteTaskReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x32\xf0\x03\n\x0bTaskService\x12\x42\n\x06\x44\x65sire\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply\x12J\n\nDesireMany\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply(\x01\x30\x01\x12L\n\nDesireBulk\x12\x1d.diegod.v1.DesireTasksRequest\x1a\x1b.diegod.v1.DesireTasksReply(\x01\x30\x01\x12\x39\n\x03Get\x12\x19.diegod.v1.GetTaskRequest\x1a\x17.diegod.v1.GetTaskReply\x12@\n\x04List\x12\x1b.diegod.v1.ListTasksRequest\x1a\x19.diegod.v1.ListTasksReply0\x01\x12\x42\n\x06\x43\x61ncel\x12\x1c.diegod.v1.CancelTaskRequest\x1a\x1a.diegod.v1.CancelTaskReply\x12\x42\n\x06\x44\x65lete\x12\x1c.diegod.v1.DeleteTaskRequest\x1a\x1a.diegod.v1.DeleteTaskReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,22 +37,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESIRETASKREQUEST']._serialized_end=188
   _globals['_DESIRETASKREPLY']._serialized_start=190
   _globals['_DESIRETASKREPLY']._serialized_end=306
-  _globals['_GETTASKREQUEST']._serialized_start=308
-  _globals['_GETTASKREQUEST']._serialized_end=358
-  _globals['_GETTASKREPLY']._serialized_start=360
-  _globals['_GETTASKREPLY']._serialized_end=423
-  _globals['_LISTTASKSREQUEST']._serialized_start=426
-  _globals['_LISTTASKSREQUEST']._serialized_end=569
-  _globals['_LISTTASKSREPLY']._serialized_start=571
-  _globals['_LISTTASKSREPLY']._serialized_end=657
-  _globals['_CANCELTASKREQUEST']._serialized_start=659
-  _globals['_CANCELTASKREQUEST']._serialized_end=732
-  _globals['_CANCELTASKREPLY']._serialized_start=734
-  _globals['_CANCELTASKREPLY']._serialized_end=782
-  _globals['_DELETETASKREQUEST']._serialized_start=784
-  _globals['_DELETETASKREQUEST']._serialized_end=857
-  _globals['_DELETETASKREPLY']._serialized_start=859
-  _globals['_DELETETASKREPLY']._serialized_end=894
-  _globals['_TASKSERVICE']._serialized_start=897
-  _globals['_TASKSERVICE']._serialized_end=1315
+  _globals['_DESIRETASKSREQUEST']._serialized_start=308
+  _globals['_DESIRETASKSREQUEST']._serialized_end=376
+  _globals['_DESIRETASKSREPLY']._serialized_start=378
+  _globals['_DESIRETASKSREPLY']._serialized_end=441
+  _globals['_GETTASKREQUEST']._serialized_start=443
+  _globals['_GETTASKREQUEST']._serialized_end=493
+  _globals['_GETTASKREPLY']._serialized_start=495
+  _globals['_GETTASKREPLY']._serialized_end=558
+  _globals['_LISTTASKSREQUEST']._serialized_start=561
+  _globals['_LISTTASKSREQUEST']._serialized_end=704
+  _globals['_LISTTASKSREPLY']._serialized_start=706
+  _globals['_LISTTASKSREPLY']._serialized_end=792
+  _globals['_CANCELTASKREQUEST']._serialized_start=794
+  _globals['_CANCELTASKREQUEST']._serialized_end=867
+  _globals['_CANCELTASKREPLY']._serialized_start=869
+  _globals['_CANCELTASKREPLY']._serialized_end=917
+  _globals['_DELETETASKREQUEST']._serialized_start=919
+  _globals['_DELETETASKREQUEST']._serialized_end=992
+  _globals['_DELETETASKREPLY']._serialized_start=994
+  _globals['_DELETETASKREPLY']._serialized_end=1029
+  _globals['_TASKSERVICE']._serialized_start=1032
+  _globals['_TASKSERVICE']._serialized_end=1528
 # @@protoc_insertion_point(module_scope)

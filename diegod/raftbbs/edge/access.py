@@ -33,11 +33,7 @@ class Access:
 
     async def write(self, caller: Principal, request: Any, command: Command) -> Outcome:
         """The outcome of one command of a client. Raises the refusal, if it is one."""
-        command.by = str(caller)
-        command.request_id = request.request_id
-        command.cause = request.cause
-        refuse_long_words(request)
-        outcome = (await self.member.submit([command]))[0]
+        outcome = (await self.member.submit([envelope(caller, request, command)]))[0]
         raise_refusal(outcome)
         return outcome
 
@@ -87,6 +83,15 @@ class Access:
                     yield page, revision, key.hex()
                     page = []
             yield page, revision, ""
+
+
+def envelope(caller: Principal, request: Any, command: Command) -> Command:
+    """The command with who asks and why, as it is replicated. Raises what is wrong with them."""
+    refuse_long_words(request)
+    command.by = str(caller)
+    command.request_id = request.request_id
+    command.cause = request.cause
+    return command
 
 
 async def unhurried(rows: Iterator[T]) -> AsyncIterator[T]:

@@ -1,11 +1,13 @@
 """TaskService."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models import admission
 from diegod.models.errors import DomainError
-from diegod.raftbbs.edge.access import Access, invalid, raise_refusal, unhurried
+from diegod.raftbbs.edge.access import Access, envelope, invalid, raise_refusal, unhurried
+from diegod.raftbbs.edge.bulk import Answer, Write, in_bulk
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
 from diegod.v1 import task_pb2 as api
@@ -13,6 +15,8 @@ from diegod.v1.definition_pb2 import TaskDefinition
 from diegod.v1.record_pb2 import Task
 
 _SERVICE = "diegod.v1.TaskService"
+#: Of one message. The event loop also carries the heartbeats of the log.
+_ADMITTED_A_TURN = 64
 
 
 class TaskService:
@@ -23,6 +27,7 @@ class TaskService:
         return {
             f"{_SERVICE}/Desire": self.desire,
             f"{_SERVICE}/DesireMany": self.desire_many,
+            f"{_SERVICE}/DesireBulk": self.desire_bulk,
             f"{_SERVICE}/Get": self.get,
             f"{_SERVICE}/List": self.list,
             f"{_SERVICE}/Cancel": self.cancel,
@@ -33,22 +38,34 @@ class TaskService:
         self, request: api.DesireTaskRequest, caller: Principal
     ) -> api.DesireTaskReply:
         outcome = await self._access.write(caller, request, _desired(request.definition))
-        reply = api.DesireTaskReply(already_there=outcome.unchanged)
-        reply.task.CopyFrom(outcome.task)
-        return reply
+        return _answer(api.DesireTaskReply(), outcome)
 
     async def desire_many(
         self, requests: AsyncIterator[api.DesireTaskRequest], caller: Principal
     ) -> AsyncIterator[api.DesireTaskReply]:
-        async for request in requests:
-            try:
-                yield await self.desire(request, caller)
-            except DomainError as error:
-                if error.applied == "unknown" or error.leader_address:
-                    raise
-                yield api.DesireTaskReply(
-                    error_reason=error.reason.value, error_message=error.message
-                )
+        async def writes() -> AsyncIterator[Sequence[Write]]:
+            async for request in requests:
+                yield [_write(request, caller)]
+
+        async for answers in in_bulk(self._access.member.submit, writes()):
+            for answer in answers:
+                yield _answer(api.DesireTaskReply(), answer)
+
+    async def desire_bulk(
+        self, messages: AsyncIterator[api.DesireTasksRequest], caller: Principal
+    ) -> AsyncIterator[api.DesireTasksReply]:
+        async def writes() -> AsyncIterator[Sequence[Write]]:
+            async for message in messages:
+                for start in range(0, len(message.requests), _ADMITTED_A_TURN):
+                    some = message.requests[start : start + _ADMITTED_A_TURN]
+                    yield [_write(request, caller) for request in some]
+                    await asyncio.sleep(0)
+
+        async for answers in in_bulk(self._access.member.submit, writes()):
+            message = api.DesireTasksReply()
+            for answer in answers:
+                _answer(message.replies.add(), answer)
+            yield message
 
     async def get(self, request: api.GetTaskRequest, caller: Principal) -> api.GetTaskReply:
         await self._access.read(request.stale)
@@ -95,6 +112,25 @@ class TaskService:
         command = c.Command(delete_task=c.DeleteTask(task_guid=request.task_guid))
         outcome = await self._access.write(caller, request, command)
         return api.DeleteTaskReply(revision=outcome.revision)
+
+
+def _write(request: api.DesireTaskRequest, caller: Principal) -> Write:
+    try:
+        return envelope(caller, request, _desired(request.definition))
+    except DomainError as error:
+        return error
+
+
+def _answer(reply: api.DesireTaskReply, answer: Answer) -> api.DesireTaskReply:
+    """Fill in what became of it. In a stream, a refusal is a reply as well."""
+    if isinstance(answer, DomainError):
+        reply.error_reason, reply.error_message = answer.reason.value, answer.message
+    elif answer.reason:
+        reply.error_reason, reply.error_message = answer.reason, answer.message
+    else:
+        reply.already_there = answer.unchanged
+        reply.task.CopyFrom(answer.task)
+    return reply
 
 
 def _desired(definition: TaskDefinition) -> c.Command:

@@ -39,6 +39,11 @@ class FakeCluster:
         async for reply in _played(steps(request) if isinstance(steps, Callable) else steps):  # type: ignore[arg-type]
             yield reply
 
+    async def duplex(self, name: str, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Answered by a function of the request stream."""
+        async for reply in self.streams[name.removeprefix("diegod.v1.")](requests):
+            yield reply
+
     async def watch(self, request: WatchRequest) -> AsyncIterator[WatchReply]:
         """The steps, then silence: a watch has no end."""
         self._note("watch", request)

@@ -95,6 +95,23 @@ async def test_a_bad_one_among_many_does_not_stop_the_others(tmp_path: Path) -> 
         assert [reply.task.task_guid for reply in replies] == ["t1", "", "t2"]
 
 
+async def test_in_bulk_each_of_every_message_is_answered_in_order(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        first = [_desire(f"t{number}") for number in range(150)]
+        second = [_desire(""), _desire("t0"), _desire("t3", annotation="other")]
+        messages = [api.DesireTasksRequest(requests=first), api.DesireTasksRequest(requests=second)]
+        found = await collected(TaskService(bbs.access).desire_bulk(stream_of(messages), ANN))
+        replies = [reply for each in found for reply in each.replies]
+        assert [reply.task.task_guid for reply in replies[:150]] == [f"t{n}" for n in range(150)]
+        assert [reply.error_reason for reply in replies[150:]] == [
+            "InvalidRequest",
+            "",
+            "ResourceExists",
+        ]
+        assert replies[151].already_there
+        assert bbs.member.counters().revision == 150
+
+
 async def test_a_cancelled_task_has_failed_and_can_be_deleted(tmp_path: Path) -> None:
     async with running(tmp_path / "m1") as bbs:
         service = TaskService(bbs.access)
