@@ -73,6 +73,11 @@ class BbsSettings:
     history_changes: int = setting(
         1_000_000, rules.whole_number(1000, 1_000_000_000), "how far back a watch can resume"
     )
+    log_kept_entries: int = setting(
+        10_000,
+        rules.whole_number(100, 1_000_000),
+        "kept for members that are a little behind; one further behind gets a copy of the state",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from diegod.config.schema import Settings
 from diegod.models.errors import DomainError, Reason
 from diegod.node import folder, identity
 from diegod.node.ports import unusable
-from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
+from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, WRONG_USAGE, StartError
+from diegod.raftbbs import failpoints
 from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import ThreadDriver
 from diegod.raftbbs.edge.access import Access
@@ -27,7 +28,7 @@ from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import SILENCE_S, Member
-from diegod.raftbbs.raft.api import Replaced
+from diegod.raftbbs.raft.api import Limits, Replaced
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity as birth_record
@@ -49,6 +50,7 @@ STORE_FOLDER = "store"
 
 async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], None]) -> None:
     """Serve until cancelled. Raises StartError when it can't begin."""
+    _arm_failpoint()
     who = identity.load(settings, Role.BBS, clock)
     held = folder.hold(Path(settings.node.data_dir))
     try:
@@ -61,6 +63,13 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
             environment.close()
     finally:
         held.release()
+
+
+def _arm_failpoint() -> None:
+    try:
+        failpoints.arm(os.environ)
+    except ValueError as error:
+        raise StartError(str(error), WRONG_USAGE) from None
 
 
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
@@ -96,6 +105,7 @@ async def _serve(
         replica.apply_entry,
         ids,
         clock.monotonic(),
+        limits=Limits(log_kept_entries=settings.bbs.log_kept_entries),
         background=copying.submit,
     )
     leases = LeaseTable(settings.bbs.lease_ttl_s)

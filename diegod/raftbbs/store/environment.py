@@ -23,6 +23,8 @@ from typing import Self
 
 import lmdb
 
+from diegod.raftbbs import failpoints
+
 KEY_BYTES_MAX = 511  # LMDB's own limit
 MAP_SIZE_BYTES = 64 << 30  # address space, not disk: the file grows as it is used
 _TABLES_MAX = 32
@@ -173,11 +175,13 @@ class WriteTransaction(ReadTransaction):
         """Make everything durable: one flush to disk, however much was written."""
         if self._environment.before_commit is not None:
             self._environment.before_commit()
+        failpoints.passes("before_commit")
         self._end()
         try:
             self._transaction.commit()
         except lmdb.Error as error:
             raise _failed("commit", error) from error
+        failpoints.passes("after_commit")
 
     def abort(self) -> None:
         self._end()
