@@ -1,0 +1,202 @@
+"""Faults at the steps of persistence: a member ends itself at a failpoint (`raftbbs/failpoints`).
+
+A failpoint belongs to a process from its start, so a member is started again with it; that is part
+of the fault. The steps of a copy of the state come about only where a member has fallen behind the
+beginning of the others' logs, so it is kept down until it has.
+"""
+
+import asyncio
+import itertools
+import signal
+from typing import ClassVar
+
+from diegod.models.errors import DomainError, Reason
+from diegod.rpc.methods import method
+from diegod.v1.lrp_pb2 import ScaleLrpRequest
+from tests.chaos.arena import Arena, seen_within
+from tests.chaos.faults import Fault
+from tests.chaos.members import ChaosError
+
+_REACHED_S = 20.0
+_BEHIND_S = 60.0
+_PUSH_S = 1.6  # longer than an election
+_WRITERS = 4
+_SCALE = method("diegod.v1.LrpService/Scale")
+
+
+class AtStep(Fault):
+    """A member ends itself at a step of the n-th tick from its start."""
+
+    step: ClassVar[str]
+    passes: ClassVar[tuple[int, int]] = (5, 150)
+    bears_company = False
+    lasts_s = (0.2, 3.0)
+
+    async def begin(self) -> None:
+        """Aimed at the leader, one who is not it is armed, and the leader pushed from its place."""
+        arena, member = self.arena, self.arena.members[self.target]
+        leader = arena.tower.leader()
+        if self.target == leader:
+            self.target = arena.chance.choice(arena.others(leader))
+            member = arena.members[self.target]
+        member.held = True
+        log_bytes = member.log_bytes()
+        await arena.restart(self.target, self._failpoint())
+        if leader and leader != self.target:
+            arena.members[leader].signal(signal.SIGSTOP)
+            await asyncio.sleep(_PUSH_S)
+            arena.members[leader].signal(signal.SIGCONT)
+        await member.ended(_REACHED_S)
+        self.seen = died_at(arena, self.target, self.step, log_bytes)
+
+    async def end(self) -> None:
+        await disarm(self.arena, [self.target])
+
+    def _failpoint(self) -> str:
+        return f"{self.step}:{self.arena.chance.randint(*self.passes)}"
+
+
+class BeforeCommit(AtStep):
+    kind = "failpoint before_commit"
+    step = "before_commit"
+
+
+class AfterCommit(AtStep):
+    kind = "failpoint after_commit"
+    step = "after_commit"
+
+
+class AfterRelease(AtStep):
+    kind = "failpoint after_release"
+    step = "after_release"
+
+
+class _OfACopy(Fault):
+    """A member gets a copy of the state, because the others have cut off what it lacks."""
+
+    step: ClassVar[str]
+    bears_company = False
+    lasts_s = (0.2, 1.0)
+
+    async def _fall_behind(self, behind: str) -> None:
+        """The caller holds it, and it is down."""
+        last = self.arena.tower.last(behind)
+        if last is None:
+            raise ChaosError(f"{behind} has never been seen")
+        writers = [asyncio.create_task(_write_nothing(self.arena)) for _ in range(_WRITERS)]
+        try:
+            others = self.arena.others(behind)
+            index = last.log_last_index
+            is_so = await seen_within(lambda: self._begins_after(others, index), _BEHIND_S)
+        finally:
+            for writer in writers:
+                writer.cancel()
+            await asyncio.gather(*writers, return_exceptions=True)
+        if not is_so:
+            self.arena.complaints.append(f"{behind} was not left behind within {_BEHIND_S:g} s")
+
+    def _begins_after(self, members: list[str], index: int) -> bool:
+        """Whether all their logs begin after this entry."""
+        seen = [self.arena.tower.last(each) for each in members]
+        return all(each is not None and each.log_first_index > index + 1 for each in seen)
+
+
+class MidSnapshotCopy(_OfACopy):
+    """Whoever makes the copy dies; both who could make it are armed."""
+
+    kind = "failpoint mid_snapshot_copy"
+    step = "mid_snapshot_copy"
+
+    async def begin(self) -> None:
+        arena = self.arena
+        behind = arena.members[self.target]
+        others = arena.others(self.target)
+        for each in arena.members.values():
+            each.held = True
+        await behind.kill()
+        for other in others:
+            await arena.restart(other, f"{self.step}:1")  # without the copy of an earlier life
+        log_bytes = {each: arena.members[each].log_bytes() for each in others}
+        await self._fall_behind(self.target)
+        await behind.start()
+        await seen_within(lambda: any(not arena.members[each].pid for each in others), _REACHED_S)
+        for other in others:
+            self.seen = self.seen or died_at(arena, other, self.step, log_bytes[other])
+
+    async def end(self) -> None:
+        await disarm(self.arena, list(self.arena.members))
+
+
+class _Receiving(_OfACopy):
+    """Whoever takes the copy over dies."""
+
+    async def begin(self) -> None:
+        member = self.arena.members[self.target]
+        member.held = True
+        await member.kill()
+        await self._fall_behind(self.target)
+        log_bytes = member.log_bytes()
+        await member.start(f"{self.step}:1")
+        await member.ended(_REACHED_S)
+        self.seen = died_at(self.arena, self.target, self.step, log_bytes)
+
+    async def end(self) -> None:
+        await disarm(self.arena, [self.target])
+
+
+class MidInstall(_Receiving):
+    kind = "failpoint mid_install"
+    step = "mid_install"
+
+
+class AfterRename(_Receiving):
+    kind = "failpoint after_rename"
+    step = "after_rename"
+
+
+def died_at(arena: Arena, target: str, step: str, log_bytes: int) -> str:
+    """What shows that it died there, and not in any other way."""
+    member = arena.members[target]
+    has_said_so = f"failpoint {step}: this process ends here" in member.said_since(log_bytes)
+    is_dead = not member.pid and member.status == -signal.SIGKILL
+    return f"{target} ended itself at {step}" if has_said_so and is_dead else ""
+
+
+async def disarm(arena: Arena, targets: list[str]) -> None:
+    """All run without a failpoint afterwards."""
+    for target in targets:
+        member = arena.members[target]
+        if member.failpoint and member.pid:
+            await member.kill()
+        await member.start()
+    for target in targets:
+        await arena.members[target].ready()
+        arena.members[target].held = False
+
+
+async def _write_nothing(arena: Arena) -> None:
+    """Entries for the log that change no row: each is refused, since there is no such LRP."""
+    dialer = arena.site.dialer()
+    try:
+        for number in itertools.count():
+            request = ScaleLrpRequest(
+                request_id=f"nothing-{number}", process_guid="nothing", instances=1
+            )
+            leader = arena.tower.leader() or next(iter(arena.members))
+            try:
+                await dialer.call(arena.site.api(leader), _SCALE, request, 1.0)
+            except DomainError as error:
+                if error.reason is not Reason.RESOURCE_NOT_FOUND:
+                    await asyncio.sleep(0.05)
+    finally:
+        await dialer.close()
+
+
+FAULTS: tuple[type[Fault], ...] = (
+    BeforeCommit,
+    AfterCommit,
+    AfterRelease,
+    MidSnapshotCopy,
+    MidInstall,
+    AfterRename,
+)

@@ -1,0 +1,290 @@
+"""One run from its first process to its judgement."""
+
+import asyncio
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diegod.models.errors import DomainError
+from tests.chaos import verdict
+from tests.chaos.arena import Arena
+from tests.chaos.faults import Fault
+from tests.chaos.load import Load
+from tests.chaos.members import ChaosError, Member
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.network import Network
+from tests.chaos.places import Places
+from tests.chaos.report import Report
+from tests.chaos.site import Site
+from tests.chaos.tower import Tower
+from tests.chaos.verdict import Windows
+from tests.chaos.watching import State, Watcher, feed_of, state_of
+from tests.checkers import lines
+from tests.checkers.history import Change, History
+
+MEMBERS = ("bbs-1", "bbs-2", "bbs-3")
+#: In words of the clients: which they never have.
+_FIRST_KEY = "first"
+_EVEN_S = 60.0
+#: A proposal lives for 5 s, and a call for 2 s: then nothing is on its way any more.
+_SETTLED_S = 8.0
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: int
+    minutes: float
+    faults_min: int
+    kinds: Sequence[type[Fault]]
+    clients: int
+    rate: float
+    #: For the disk of each member.
+    disk_mb: int
+    #: Where the history and the report are kept.
+    keep: Path
+    say: Callable[[str], None] = print
+
+
+@dataclass
+class Evidence:
+    """What was recorded while the cluster ran."""
+
+    history: History
+    watchers: Sequence[Watcher]
+    states: dict[str, State]
+    feeds: dict[str, list[Change]]
+
+
+@dataclass
+class Run:
+    plan: Plan
+    places: Places
+    complaints: list[str] = field(default_factory=list)
+
+    def build(self) -> None:
+        """All that needs no cluster; afterwards this process is in the hub."""
+        network = Network(self.places, MEMBERS)
+        network.build()
+        self.network = network
+        self.site = Site(self.places, network.addresses)
+        self.site.found(self.plan.disk_mb)
+        network.enter_hub()
+
+    async def carry_out(self) -> Report:
+        self.members = {
+            node.id: Member(node, self.network, self.places.run, self.complaints.append)
+            for node in self.site.nodes.values()
+        }
+        self.tower = Tower(self.site, self.complaints.append)
+        try:
+            return await self._carry_out()
+        finally:
+            for member in self.members.values():
+                await member.end()
+            await self.tower.close()
+
+    async def _carry_out(self) -> Report:
+        for member in self.members.values():
+            await member.start()
+        for member in self.members.values():
+            await member.ready()
+        watching = asyncio.create_task(self.tower.watch())
+        try:
+            return await self._under_load()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _under_load(self) -> Report:
+        base = await self._first_state()
+        load = Load(self.site, self.plan.seed, self.plan.clients, self.plan.rate)
+        nemesis = self._nemesis()
+        dialer = self.site.dialer()
+        watchers = [Watcher(each, self.site.api(each), base.revision) for each in MEMBERS]
+        tasks = [asyncio.create_task(watcher.run(dialer)) for watcher in watchers]
+        try:
+            began = time.monotonic()
+            await self._strike(load, nemesis, began)
+            windows = Windows.between(began, time.monotonic(), nemesis.events)
+            evidence = await self._collect(load, base, watchers)
+        finally:
+            for task in tasks:
+                task.cancel()
+            self._complain_of(await asyncio.gather(*tasks, return_exceptions=True))
+            await dialer.close()
+        return self._judged(evidence, load, nemesis, windows)
+
+    def _nemesis(self) -> Nemesis:
+        chance = random.Random(f"{self.plan.seed}/nemesis")
+        arena = Arena(
+            self.site,
+            self.network,
+            self.members,
+            self.tower,
+            self.complaints,
+            chance,
+            self.plan.seed,
+        )
+        return Nemesis(arena, self.plan.kinds)
+
+    async def _first_state(self) -> State:
+        """One row, so that there is a revision to begin from."""
+        from tests.chaos import calls
+        from tests.checkers.history import Operation, Unknown, Verb
+
+        call = Operation(
+            "first", 0, calls.task_key(_FIRST_KEY), Verb.DESIRE_TASK, 0, 0, Unknown(), "64"
+        )
+        row, request = calls.request_of(call)
+        async with asyncio.timeout(_EVEN_S):
+            while not (leader := self.tower.leader()):
+                await asyncio.sleep(_LOOK_S)
+        dialer = self.site.dialer()
+        try:
+            await dialer.call(self.site.api(leader), row, request, 10.0)
+            await self._even()
+            return await state_of(dialer, self.site.api(leader))
+        finally:
+            await dialer.close()
+
+    async def _strike(self, load: Load, nemesis: Nemesis, began: float) -> None:
+        """Faults until time is up, then until there were enough; never three times as long."""
+        loading = asyncio.create_task(load.run())
+        due, at_last = self.plan.minutes * 60, self.plan.minutes * 180
+        try:
+            while not loading.done():
+                took = time.monotonic() - began
+                enough = nemesis.observed >= self.plan.faults_min
+                if (took >= due and enough) or took >= at_last:
+                    break
+                before = len(nemesis.events)
+                await nemesis.strike()
+                for event in nemesis.events[before:]:
+                    self.plan.say(
+                        f"{event.began_s - began:7.1f} s  {event.kind} of {event.target} for "
+                        f"{event.ended_s - event.began_s:.1f} s: {event.seen or 'not observed'}"
+                    )
+        finally:
+            load.stop()
+            await loading
+
+    async def _even(self) -> int:
+        """Wait until all members are caught up and nothing changes; the revision."""
+        give_up = time.monotonic() + _EVEN_S
+        seen, since = 0, time.monotonic()
+        while True:
+            revision = await self.tower.same_revision(MEMBERS)
+            if revision != seen or not revision:
+                seen, since = revision, time.monotonic()
+            if revision and time.monotonic() - since > 1.0:
+                return revision
+            if time.monotonic() > give_up:
+                raise ChaosError(f"the members are not even {_EVEN_S:g} s after the last fault")
+            await asyncio.sleep(_LOOK_S)
+
+    async def _collect(self, load: Load, base: State, watchers: Sequence[Watcher]) -> Evidence:
+        await asyncio.sleep(_SETTLED_S)
+        final = await self._even()
+        dialer = self.site.dialer()
+        states, feeds = {}, {}
+        try:
+            for member in MEMBERS:
+                states[member] = await state_of(dialer, self.site.api(member))
+                api = self.site.api(member)
+                feeds[member] = await feed_of(dialer, api, base.revision, final)
+        except (DomainError, TimeoutError) as error:
+            raise ChaosError(f"the end could not be read: {error!r}") from error
+        finally:
+            await dialer.close()
+        await self._watchers_at(final, watchers)
+        history = History(
+            base_revision=base.revision,
+            operations=load.operations,
+            changes=feeds[MEMBERS[0]],
+            final_revision=final,
+            initial=base.rows,
+            final=states[MEMBERS[0]].rows,
+        )
+        return Evidence(history, watchers, states, feeds)
+
+    async def _watchers_at(self, revision: int, watchers: Sequence[Watcher]) -> None:
+        give_up = time.monotonic() + _EVEN_S
+        while any(each.revision < revision for each in watchers):
+            if time.monotonic() > give_up:
+                behind = [each.member for each in watchers if each.revision < revision]
+                self.complaints.append(f"the watchers of {behind} never got to {revision}")
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    def _complain_of(self, ended: Sequence[BaseException | None]) -> None:
+        for error in ended:
+            if isinstance(error, Exception):
+                self.complaints.append(f"a watcher ended: {error!r}")
+
+    def _judged(
+        self, evidence: Evidence, load: Load, nemesis: Nemesis, windows: Windows
+    ) -> Report:
+        history = evidence.history
+        self._keep(history)
+        checked = verdict.judge(history)
+        recoveries = verdict.recoveries_s(load.operations, nemesis.events)
+        problems = [
+            *self.complaints,
+            *checked.problems,
+            *verdict.of_states(evidence.states, evidence.feeds),
+            *verdict.of_watchers(evidence.watchers, history.base_revision, history.changes),
+        ]
+        report = Report(
+            run=self.places.run,
+            seed=self.plan.seed,
+            minutes=self.plan.minutes,
+            commit=_commit(),
+            disks=next(iter(self.site.disks.values())).kind,
+            events=nemesis.events,
+            operations=load.operations,
+            quiet_s=windows.seconds,
+            quiet_rate=windows.rate(load.operations),
+            unknown_share=verdict.unknown_share(load.operations),
+            recovery_s_max=max(recoveries, default=0.0),
+            leader_changes=len(self.tower.leaders),
+            snapshots_taken_over=sum(member.replaced for member in self.members.values()),
+            watcher_breaks=sum(watcher.breaks for watcher in evidence.watchers),
+            keys=checked.keys,
+            search_steps=checked.steps,
+            changes=checked.versions,
+            seconds=checked.seconds,
+            problems=problems,
+        )
+        report.problems += self._short_of(report, nemesis)
+        (self.plan.keep / "report.json").write_text(json.dumps(report.as_json(), indent=1))
+        return report
+
+    def _short_of(self, report: Report, nemesis: Nemesis) -> list[str]:
+        """What the run was to be, and was not."""
+        short = []
+        if nemesis.observed < self.plan.faults_min:
+            short.append(f"{nemesis.observed} faults were observed, {self.plan.faults_min} must be")
+        if report.quiet_rate < verdict.OPERATIONS_A_SECOND:
+            short.append(f"only {report.quiet_rate:.1f} operations a second outside faults")
+        if report.unknown_share >= verdict.UNKNOWN_SHARE:
+            short.append(f"{report.unknown_share:.2%} of the operations are of unknown outcome")
+        if report.recovery_s_max > verdict.RECOVERY_S:
+            waited = f"{report.recovery_s_max:.1f} s"
+            short.append(f"no write was acknowledged for {waited} after faults were over")
+        return short
+
+    def _keep(self, history: History) -> None:
+        with (self.plan.keep / "history.jsonl").open("w") as file:
+            file.writelines(f"{line}\n" for line in lines.written(history))
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    here = Path(__file__).parent
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
