@@ -78,6 +78,21 @@ class _OfACopy(Fault):
     bears_company = False
     lasts_s = (0.2, 1.0)
 
+    async def _begin_anew(self, failpoint: str = "") -> None:
+        """The target ends; the others are started again, one after the other, and it falls behind.
+
+        A member keeps a copy that it has made, and its log from there on, for ten minutes. It
+        forgets it when it is started again.
+        """
+        arena = self.arena
+        for each in arena.members.values():
+            each.held = True
+        await arena.members[self.target].kill()
+        for other in arena.others(self.target):
+            await arena.restart(other, failpoint)
+            await seen_within(lambda: bool(arena.tower.leader()), _REACHED_S)
+        await self._fall_behind(self.target)
+
     async def _fall_behind(self, behind: str) -> None:
         """The caller holds it, and it is down."""
         last = self.arena.tower.last(behind)
@@ -108,17 +123,10 @@ class MidSnapshotCopy(_OfACopy):
     step = "mid_snapshot_copy"
 
     async def begin(self) -> None:
-        arena = self.arena
-        behind = arena.members[self.target]
-        others = arena.others(self.target)
-        for each in arena.members.values():
-            each.held = True
-        await behind.kill()
-        for other in others:
-            await arena.restart(other, f"{self.step}:1")  # without the copy of an earlier life
+        arena, others = self.arena, self.arena.others(self.target)
         log_bytes = {each: arena.members[each].log_bytes() for each in others}
-        await self._fall_behind(self.target)
-        await behind.start()
+        await self._begin_anew(f"{self.step}:1")
+        await arena.members[self.target].start()
         await seen_within(lambda: any(not arena.members[each].pid for each in others), _REACHED_S)
         for other in others:
             self.seen = self.seen or died_at(arena, other, self.step, log_bytes[other])
@@ -131,17 +139,15 @@ class _Receiving(_OfACopy):
     """Whoever takes the copy over dies."""
 
     async def begin(self) -> None:
+        await self._begin_anew()
         member = self.arena.members[self.target]
-        member.held = True
-        await member.kill()
-        await self._fall_behind(self.target)
         log_bytes = member.log_bytes()
         await member.start(f"{self.step}:1")
         await member.ended(_REACHED_S)
         self.seen = died_at(self.arena, self.target, self.step, log_bytes)
 
     async def end(self) -> None:
-        await disarm(self.arena, [self.target])
+        await disarm(self.arena, list(self.arena.members))
 
 
 class MidInstall(_Receiving):

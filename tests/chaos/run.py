@@ -237,7 +237,7 @@ class Run:
             *self.complaints,
             *checked.problems,
             *verdict.of_states(evidence.states, evidence.feeds),
-            *verdict.of_watchers(evidence.watchers, history.base_revision, history.changes),
+            *verdict.of_watchers(evidence.watchers, history.changes),
         ]
         report = Report(
             run=self.places.run,

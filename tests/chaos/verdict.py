@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from tests.chaos.nemesis import Event
 from tests.chaos.watching import State, Watcher
@@ -47,7 +46,7 @@ def judge(history: History) -> Checked:
     return checked
 
 
-def of_watchers(watchers: Sequence[Watcher], base: int, feed: Sequence[Change]) -> list[str]:
+def of_watchers(watchers: Sequence[Watcher], feed: Sequence[Change]) -> list[str]:
     """Each has seen every change after the base once, in order."""
     expected = [(change.revision, change.key) for change in feed]
     return [
@@ -141,8 +140,3 @@ def recoveries_s(operations: Sequence[Operation], events: Sequence[Event]) -> li
         elif end - begin > RECOVERY_S and end != float("inf"):
             found.append(end - begin)
     return found
-
-
-def gaps(revisions: Sequence[int]) -> list[tuple[int, int]]:
-    """Where the feed leaves a revision out."""
-    return [(one, other) for one, other in pairwise(revisions) if other > one + 1]
