@@ -32,6 +32,8 @@ class Fault(ABC):
     def __init__(self, arena: Arena, target: str) -> None:
         self.arena = arena
         self.target = target
+        self.led = arena.tower.leader() == target
+        """Whether the target led when it was hit."""
         self.seen = ""
 
     @abstractmethod
@@ -66,6 +68,7 @@ class KillAll(Fault):
     lasts_s = (0.0, 5.0)
 
     async def begin(self) -> None:
+        self.target, self.led = ALL, bool(self.arena.tower.leader())
         members = self.arena.members.values()
         pids = [member.pid for member in members]
         for member in members:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.chaos import faults, persistence
 from tests.chaos.arena import Arena
-from tests.chaos.faults import ALL, Fault
+from tests.chaos.faults import Fault
 
 ALL_FAULTS: Sequence[type[Fault]] = (*faults.FAULTS, *persistence.FAULTS)
 KINDS = tuple(each.kind for each in ALL_FAULTS)
@@ -27,7 +27,7 @@ class Event:
 
     kind: str
     target: str
-    was_leader: bool
+    led: bool
     began_s: float
     ended_s: float
     seen: str
@@ -87,17 +87,14 @@ class Nemesis:
 
     async def _carry_out(self, fault: Fault) -> None:
         began = time.monotonic()
-        was_leader = self._arena.tower.leader() in (fault.target, "")
         lasts_s = _between(self._arena.chance, *fault.lasts_s)
         try:
             await fault.begin()
             await asyncio.sleep(lasts_s)
         finally:
             await fault.end()
-        target = fault.target if fault.kind != faults.KillAll.kind else ALL
-        self.events.append(
-            Event(fault.kind, target, was_leader, began, time.monotonic(), fault.seen)
-        )
+        ended = time.monotonic()
+        self.events.append(Event(fault.kind, fault.target, fault.led, began, ended, fault.seen))
 
 
 def _between(chance: random.Random, least: float, most: float) -> float:

@@ -77,7 +77,7 @@ def fault_rows(events: Sequence[Event]) -> list[tuple[str, int, int, int]]:
     for kind in sorted({event.kind for event in events}):
         of_kind = [event for event in events if event.kind == kind]
         observed = [event for event in of_kind if event.seen]
-        rows.append((kind, len(of_kind), len(observed), sum(e.was_leader for e in observed)))
+        rows.append((kind, len(of_kind), len(observed), sum(e.led for e in observed)))
     return rows
 
 
