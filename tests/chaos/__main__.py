@@ -18,6 +18,7 @@ from types import FrameType
 from diegod.telemetry import logs
 from tests import needs
 from tests.chaos import nemesis, places, raw
+from tests.chaos.faults import Fault
 from tests.chaos.members import ChaosError
 from tests.chaos.places import Places
 from tests.chaos.run import MEMBERS, Plan, Run
@@ -103,7 +104,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _kinds(text: str) -> list[type[nemesis.Fault]]:
+def _kinds(text: str) -> list[type[Fault]]:
     wanted = tuple(word.strip() for word in text.split(","))
     return [each for each in nemesis.ALL_FAULTS if each.kind.startswith(wanted)]
 

@@ -50,9 +50,13 @@ def failed(error: DomainError) -> Outcome:
 
 
 def row_of(row: "record_pb2.Task | record_pb2.DesiredLrp") -> Row:
-    is_task = isinstance(row, record_pb2.Task)
-    value = str(row.needs.resources.memory_mb) if is_task else str(row.instances)
-    return Row(row.provenance.revision, row.provenance.request_id, value)
+    return Row(row.provenance.revision, row.provenance.request_id, str(_value_of(row)))
+
+
+def _value_of(row: "record_pb2.Task | record_pb2.DesiredLrp") -> int:
+    if isinstance(row, record_pb2.Task):
+        return row.needs.resources.memory_mb
+    return row.instances
 
 
 def change_of(change: record_pb2.Change) -> Change:

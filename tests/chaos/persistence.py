@@ -19,32 +19,34 @@ from tests.chaos.faults import Fault
 _REACHED_S = 20.0
 _BEHIND_S = 60.0
 _PUSH_S = 1.6  # longer than an election
+_PUSHES_MAX = 4
+#: Ticks: of a follower about a hundred a second, and a leader has to be elected meanwhile.
+_PASSES = (5, 150)
+_PASSES_OF_LEADER = (400, 900)
 _WRITERS = 4
 _SCALE = method("diegod.v1.LrpService/Scale")
 
 
 class AtStep(Fault):
-    """A member ends itself at a step of the n-th tick from its start."""
+    """A member ends itself at a step of the n-th tick from its start: as a follower, soon; or as
+    the leader, which the others are pushed aside for it to become."""
 
     step: ClassVar[str]
-    passes: ClassVar[tuple[int, int]] = (5, 150)
     bears_company = False
     lasts_s = (0.2, 3.0)
 
     async def begin(self) -> None:
-        """Aimed at the leader, one who is not it is armed, and the leader pushed from its place."""
-        arena, member = self.arena, self.arena.members[self.target]
-        leader = arena.tower.leader()
-        if self.target == leader:
-            self.target = arena.chance.choice(arena.others(leader))
-            member = arena.members[self.target]
+        arena = self.arena
+        is_to_lead = self.target == arena.tower.leader()
+        if is_to_lead:  # its successor, that is
+            self.target = arena.chance.choice(arena.others(self.target))
+        member = arena.members[self.target]
         member.held = True
         log_bytes = member.log_bytes()
-        await arena.restart(self.target, self._failpoint())
-        if leader and leader != self.target:
-            arena.members[leader].signal(signal.SIGSTOP)
-            await asyncio.sleep(_PUSH_S)
-            arena.members[leader].signal(signal.SIGCONT)
+        passes = arena.chance.randint(*(_PASSES_OF_LEADER if is_to_lead else _PASSES))
+        await arena.restart(self.target, f"{self.step}:{passes}")
+        if is_to_lead:
+            await self._push_others()
         await member.ended(_REACHED_S)
         self.led = arena.tower.leader() == self.target  # as of its last words
         self.seen = died_at(arena, self.target, self.step, log_bytes)
@@ -52,8 +54,17 @@ class AtStep(Fault):
     async def end(self) -> None:
         await disarm(self.arena, [self.target])
 
-    def _failpoint(self) -> str:
-        return f"{self.step}:{self.arena.chance.randint(*self.passes)}"
+    async def _push_others(self) -> None:
+        """Whoever else leads is stopped for longer than an election takes."""
+        for _ in range(_PUSHES_MAX):
+            leader = self.arena.tower.leader()
+            if leader == self.target or not self.arena.members[self.target].pid:
+                return
+            if leader:
+                self.arena.members[leader].signal(signal.SIGSTOP)
+                await asyncio.sleep(_PUSH_S)
+                self.arena.members[leader].signal(signal.SIGCONT)
+            await asyncio.sleep(_PUSH_S / 4)
 
 
 class BeforeCommit(AtStep):

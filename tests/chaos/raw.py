@@ -50,7 +50,7 @@ class Board(SyncObj):  # type: ignore[misc]
         conf = SyncObjConf(autoTick=False, useFork=False)
         super().__init__(Node(me), others, conf, nodeClass=Node, transport=transport)
 
-    @replicated  # type: ignore[misc]
+    @replicated  # type: ignore[untyped-decorator]
     def carry_out(self, call: Operation) -> Outcome:
         return self.store.apply(call)
 

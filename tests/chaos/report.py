@@ -67,8 +67,9 @@ class Report:
 
     def _rows_and_sum(self) -> list[tuple[str, int, int, int]]:
         rows = fault_rows(self.events)
-        injected, observed, leader = (sum(row[place] for row in rows) for place in (1, 2, 3))
-        return [*rows, ("all", injected, observed, leader)]
+        injected = sum(row[1] for row in rows)
+        observed = sum(row[2] for row in rows)
+        return [*rows, ("all", injected, observed, sum(row[3] for row in rows))]
 
 
 def fault_rows(events: Sequence[Event]) -> list[tuple[str, int, int, int]]:

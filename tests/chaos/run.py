@@ -6,11 +6,11 @@ import random
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from diegod.models.errors import DomainError
-from tests.chaos import verdict
+from tests.chaos import calls, verdict
 from tests.chaos.arena import Arena
 from tests.chaos.faults import Fault
 from tests.chaos.load import Load
@@ -24,11 +24,9 @@ from tests.chaos.tower import Tower
 from tests.chaos.verdict import Windows
 from tests.chaos.watching import State, Watcher, feed_of, state_of
 from tests.checkers import lines
-from tests.checkers.history import Change, History
+from tests.checkers.history import Change, History, Operation, Unknown, Verb
 
 MEMBERS = ("bbs-1", "bbs-2", "bbs-3")
-#: In words of the clients: which they never have.
-_FIRST_KEY = "first"
 _EVEN_S = 60.0
 #: A proposal lives for 5 s, and a call for 2 s: then nothing is on its way any more.
 _SETTLED_S = 8.0
@@ -60,47 +58,66 @@ class Evidence:
     feeds: dict[str, list[Change]]
 
 
-@dataclass
 class Run:
-    plan: Plan
-    places: Places
-    complaints: list[str] = field(default_factory=list)
+    def __init__(self, plan: Plan, places: Places) -> None:
+        self._plan = plan
+        self._places = places
+        self._network = Network(places, MEMBERS)
+        self._site = Site(places, self._network.addresses)
+        self.complaints: list[str] = []
 
     def build(self) -> None:
         """All that needs no cluster; afterwards this process is in the hub."""
-        network = Network(self.places, MEMBERS)
-        network.build()
-        self.network = network
-        self.site = Site(self.places, network.addresses)
-        self.site.found(self.plan.disk_mb)
-        network.enter_hub()
+        self._network.build()
+        self._site.found(self._plan.disk_mb)
+        self._network.enter_hub()
 
     async def carry_out(self) -> Report:
-        self.members = {
-            node.id: Member(node, self.network, self.places.run, self.complaints.append)
-            for node in self.site.nodes.values()
-        }
-        self.tower = Tower(self.site, self.complaints.append)
+        cluster = _Cluster(self._plan, self._places, self._site, self._network, self.complaints)
+        watching = asyncio.create_task(cluster.tower.watch())
         try:
-            return await self._carry_out()
+            await cluster.start()
+            return await cluster.under_load()
         finally:
-            for member in self.members.values():
-                await member.end()
-            await self.tower.close()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await cluster.end()
 
-    async def _carry_out(self) -> Report:
+
+class _Cluster:
+    """The members that run, and what is done to them."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        places: Places,
+        site: Site,
+        network: Network,
+        complaints: list[str],
+    ) -> None:
+        self.plan = plan
+        self.places = places
+        self.site = site
+        self.network = network
+        self.complaints = complaints
+        self.tower = Tower(site, complaints.append)
+        self.members = {
+            node.id: Member(node, network, places.run, complaints.append)
+            for node in site.nodes.values()
+        }
+
+    async def start(self) -> None:
         for member in self.members.values():
             await member.start()
         for member in self.members.values():
             await member.ready()
-        watching = asyncio.create_task(self.tower.watch())
-        try:
-            return await self._under_load()
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
 
-    async def _under_load(self) -> Report:
+    async def end(self) -> None:
+        for member in self.members.values():
+            await member.end()
+        await self.tower.close()
+
+    async def under_load(self) -> Report:
         base = await self._first_state()
         load = Load(self.site, self.plan.seed, self.plan.clients, self.plan.rate)
         nemesis = self._nemesis()
@@ -134,11 +151,15 @@ class Run:
 
     async def _first_state(self) -> State:
         """One row, so that there is a revision to begin from."""
-        from tests.chaos import calls
-        from tests.checkers.history import Operation, Unknown, Verb
-
         call = Operation(
-            "first", 0, calls.task_key(_FIRST_KEY), Verb.DESIRE_TASK, 0, 0, Unknown(), "64"
+            request_id="first",
+            client=0,
+            key=calls.task_key("first"),
+            verb=Verb.DESIRE_TASK,
+            invoked_ns=0,
+            returned_ns=0,
+            outcome=Unknown(),
+            value=str(calls.TASK_MEMORY_MB[0]),
         )
         row, request = calls.request_of(call)
         async with asyncio.timeout(_EVEN_S):

@@ -3,22 +3,21 @@
 import random
 from collections import Counter
 
+from diegod.raftbbs.failpoints import STEPS
 from tests.chaos import nemesis
-from tests.chaos.faults import KillAll, KillOne, Partition, Stop
+from tests.chaos.faults import Fault, KillAll, KillOne, Partition, Stop
 from tests.chaos.nemesis import ALL_FAULTS, Deck
 
 
 def test_there_are_all_kinds() -> None:
     """Those of the menu, and a failpoint at each step of persistence."""
-    from diegod.raftbbs.failpoints import STEPS
-
     assert len(set(nemesis.KINDS)) == len(ALL_FAULTS) == 19
     assert {f"failpoint {step}" for step in STEPS} < set(nemesis.KINDS)
 
 
 def test_each_kind_comes_before_any_comes_twice() -> None:
     deck = Deck(ALL_FAULTS, random.Random(3))
-    drawn: list[type[nemesis.Fault]] = []
+    drawn: list[type[Fault]] = []
     while len(drawn) < 3 * len(ALL_FAULTS):
         drawn += deck.draw()
     counts = Counter(drawn)

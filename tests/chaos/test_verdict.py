@@ -7,7 +7,7 @@ from tests.chaos import verdict
 from tests.chaos.nemesis import Event
 from tests.chaos.verdict import Windows
 from tests.chaos.watching import State, Watcher
-from tests.checkers import simulated
+from tests.checkers import broken, simulated
 from tests.checkers.history import Change, Done, Operation, Outcome, Refused, Row, Unknown, Verb
 
 ROW = Row(7, "r7", "2")
@@ -92,8 +92,6 @@ def test_members_have_one_state_and_one_history() -> None:
 
 
 def test_a_correct_history_has_no_problem_and_a_lost_write_has_one() -> None:
-    from tests.checkers import broken
-
     checked = verdict.judge(simulated.history(simulated.Plan(1)))
     assert checked.problems == []
     assert checked.keys > 3

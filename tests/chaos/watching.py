@@ -95,7 +95,7 @@ async def _audible(
 ) -> AsyncIterator[WatchReply]:
     """What is told after a revision, until there is silence for longer than a member is silent."""
     request = WatchRequest(from_revision=after_revision)
-    replies = dialer.stream(address, _WATCH, request, None)
+    replies: Any = dialer.stream(address, _WATCH, request, None)
     try:
         while True:
             try:
