@@ -156,9 +156,14 @@ class Partition(_Cut):
 
 
 class OneWay(_Cut):
-    """One member hears no other, or is heard by none."""
+    """One member hears no other, or is heard by none.
+
+    Often for longer than a proposal lives (5 s): a leader that is heard, and hears nobody, then has
+    to say that it does not know what became of what others may have committed.
+    """
 
     kind = "one-way partition"
+    lasts_s = (1.5, 10.0)
 
     def rules(self) -> list[Table]:
         others = self.arena.others(self.target)

@@ -16,7 +16,9 @@ from tests.chaos import calls
 from tests.chaos.site import Site
 from tests.checkers.history import Done, Operation, Refused, Unknown, Verb
 
-TRY_S = 2.0
+#: How long one waits for an answer. Half give up before a member does (5 s): what it says then is
+#: heard by those who don't.
+TRIES_S = (2.0, 6.5)
 _GROUP_CLIENTS = 4
 _GROUP_KEYS = 3
 _KEY_OPERATIONS = 200
@@ -120,7 +122,8 @@ class _Client:
                 address = self._address(call)
                 row, request = calls.request_of(call)
                 try:
-                    reply = await dialer.call(address, row, request, TRY_S)
+                    try_s = self._chance.choice(TRIES_S)
+                    reply = await dialer.call(address, row, request, try_s)
                 except DomainError as error:
                     self._failed(call, key, error)
                     await asyncio.sleep(self._chance.uniform(*_REFUSED_PAUSE_S))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from diegod.node import notify, parent
 from diegod.node.notify import ReadySocket
-from diegod.node.statuses import REPLACED
+from diegod.node.statuses import NOT_CURABLE, REPLACED, WRONG_USAGE
 from diegod.raftbbs import failpoints
 from tests.chaos.network import Network
 from tests.chaos.places import RUN_VARIABLE
@@ -24,6 +24,8 @@ from tests.leaks import RUN_VARIABLE as TEST_RUN_VARIABLE
 READY_S = 60.0
 _OURS = ("DIEGOD_", "XDG_")
 _AGAIN_S = 0.5
+#: Another start would find the same.
+_FINAL = (WRONG_USAGE, NOT_CURABLE)
 
 
 class ChaosError(Exception):
@@ -62,6 +64,7 @@ class Member:
         if self.pid:
             return
         self.failpoint = failpoint
+        self.status = None
         self._ready.clear()
         self._ended.clear()
         socket = ReadySocket(self._node.folder / "ready")
@@ -78,13 +81,19 @@ class Member:
         self._keeper = asyncio.create_task(self._keep(self._process, socket))
 
     async def ready(self) -> None:
-        """Raises ChaosError if it takes too long."""
+        """Raises ChaosError if it takes too long, or can't be."""
         try:
             async with asyncio.timeout(READY_S):
                 await self._ready.wait()
         except TimeoutError:
-            said = self.said_since(0)[-2000:]
-            raise ChaosError(f"{self.id} is not ready after {READY_S:g} s\n{said}") from None
+            waited = f"{self.id} is not ready after {READY_S:g} s"
+            raise ChaosError(f"{waited}\n{self._last_words}") from None
+        if self.status in _FINAL:
+            raise ChaosError(f"{self.id} can't be started\n{self._last_words}")
+
+    @property
+    def _last_words(self) -> str:
+        return self.said_since(0)[-2000:]
 
     async def ended(self, within_s: float) -> bool:
         """Whether it has ended by then, of whatever cause; `status` says how."""
@@ -150,7 +159,9 @@ class Member:
         socket.close()
         self.status = status
         self._ended.set()
-        if self._over:
+        if status in _FINAL:
+            self._ready.set()  # nobody is to wait any longer
+        if self._over or status in _FINAL:
             return
         if status == REPLACED:
             self.replaced += 1

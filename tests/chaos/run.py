@@ -28,7 +28,7 @@ from tests.checkers.history import Change, History, Operation, Unknown, Verb
 
 MEMBERS = ("bbs-1", "bbs-2", "bbs-3")
 _EVEN_S = 60.0
-#: A proposal lives for 5 s, and a call for 2 s: then nothing is on its way any more.
+#: A proposal lives for 5 s, and a call for 6.5 s: then nothing is on its way any more.
 _SETTLED_S = 8.0
 _LOOK_S = 0.25
 
