@@ -21,9 +21,11 @@ from tests.chaos import nemesis, places, raw
 from tests.chaos.faults import Fault
 from tests.chaos.members import ChaosError
 from tests.chaos.places import Places
+from tests.chaos.report import Report
 from tests.chaos.run import MEMBERS, Plan, Run
 
 KEPT = Path(__file__).parents[2] / ".cache" / "chaos"
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _DISK_MB_LEAST = 256
 _DISK_MB_A_MINUTE = 32
 
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> int:
         print(f"removed what run {dead} had left")
     place = places.begin()
     atexit.register(places.remove, place.run)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, _leave)
     return _one_run(options, place)
 
@@ -57,6 +59,7 @@ def _one_run(options: argparse.Namespace, place: Places) -> int:
         clients=options.clients,
         rate=options.rate,
         disk_mb=_DISK_MB_LEAST + int(_DISK_MB_A_MINUTE * options.minutes),
+        is_unhurried=options.unhurried,
         keep=keep,
         say=lambda line: print(line, flush=True),
     )
@@ -64,7 +67,9 @@ def _one_run(options: argparse.Namespace, place: Places) -> int:
     run = Run(plan, place)
     try:
         run.build()
-        report = asyncio.run(run.carry_out())
+        report = asyncio.run(_until_told_to_end(run))
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     except ChaosError as error:
         for problem in [str(error), *run.complaints]:
             print(f"PROBLEM {problem}", file=sys.stderr)
@@ -73,6 +78,15 @@ def _one_run(options: argparse.Namespace, place: Places) -> int:
     for problem in report.problems:
         print(f"PROBLEM {problem}", file=sys.stderr)
     return _failed(plan, place) if report.problems else 0
+
+
+async def _until_told_to_end(run: Run) -> Report:
+    """From here on a signal cancels what goes on, so that it ends what it has begun."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in _ENDING:
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await run.carry_out()
 
 
 def _failed(plan: Plan, place: Places) -> int:
@@ -86,7 +100,7 @@ def _failed(plan: Plan, place: Places) -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Through `finally` and `atexit`, so that nothing stays."""
+    """While there is no event loop: through `atexit`, so that nothing stays."""
     raise SystemExit(128 + number)
 
 
@@ -98,6 +112,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--rate", type=float, default=110.0, help="operations a second, at most")
     parser.add_argument("--kinds", default="", help="beginnings of kinds, with commas; else all")
+    parser.add_argument("--unhurried", action="store_true", help="rates are shown, not judged")
     options = parser.parse_args(arguments)
     if not _kinds(options.kinds):
         parser.error(f"--kinds: there are {'; '.join(nemesis.KINDS)}")

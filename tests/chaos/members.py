@@ -145,6 +145,7 @@ class Member:
         return {
             **kept,
             **armed,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # the code of this run
             RUN_VARIABLE: self._run,
             notify.VARIABLE: str(ready),
             parent.VARIABLE: str(os.getpid()),

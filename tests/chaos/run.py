@@ -43,6 +43,8 @@ class Plan:
     rate: float
     #: For the disk of each member.
     disk_mb: int
+    #: Whether it may be as slow as it likes: for a machine that has much else to do.
+    is_unhurried: bool
     #: Where the history and the report are kept.
     keep: Path
     say: Callable[[str], None] = print
@@ -290,18 +292,23 @@ class _Cluster:
         short = []
         if nemesis.observed < self.plan.faults_min:
             short.append(f"{nemesis.observed} faults were observed, {self.plan.faults_min} must be")
-        if report.quiet_rate < verdict.OPERATIONS_A_SECOND:
-            short.append(f"only {report.quiet_rate:.1f} operations a second outside faults")
         if report.unknown_share >= verdict.UNKNOWN_SHARE:
             short.append(f"{report.unknown_share:.2%} of the operations are of unknown outcome")
-        if report.recovery_s_max > verdict.RECOVERY_S:
-            waited = f"{report.recovery_s_max:.1f} s"
-            short.append(f"no write was acknowledged for {waited} after faults were over")
-        return short
+        return short if self.plan.is_unhurried else [*short, *_slow(report)]
 
     def _keep(self, history: History) -> None:
         with (self.plan.keep / "history.jsonl").open("w") as file:
             file.writelines(f"{line}\n" for line in lines.written(history))
+
+
+def _slow(report: Report) -> list[str]:
+    slow = []
+    if report.quiet_rate < verdict.OPERATIONS_A_SECOND:
+        slow.append(f"only {report.quiet_rate:.1f} operations a second outside faults")
+    if report.recovery_s_max > verdict.RECOVERY_S:
+        waited = f"{report.recovery_s_max:.1f} s"
+        slow.append(f"no write was acknowledged for {waited} after faults were over")
+    return slow
 
 
 def _commit() -> str:

@@ -27,7 +27,7 @@ def start(output: Path) -> "subprocess.Popen[bytes]":
     """A run that would take long."""
     with output.open("wb") as file:
         return subprocess.Popen(
-            command("--minutes", "5", "--kinds", KINDS),
+            command("--minutes", "5", "--kinds", "SIGSTOP"),
             cwd=ROOT,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -35,13 +35,14 @@ def start(output: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def run_of(output: Path) -> str:
+def run_of(process: "subprocess.Popen[bytes]", output: Path) -> str:
     """Its id, once its members run and the first fault has been there."""
 
     def struck() -> bool:
+        assert process.poll() is None, output.read_text()
         return " s  " in output.read_text()
 
-    until("a first fault", struck, within_s=60.0)
+    until("a first fault", struck, within_s=120.0)
     found = re.search(r"^run ([0-9a-f]{6}), ", output.read_text(), re.MULTILINE)
     assert found is not None
     return found[1]
@@ -49,7 +50,7 @@ def run_of(output: Path) -> str:
 
 def test_a_short_run_is_clean_and_leaves_nothing() -> None:
     done = subprocess.run(
-        command("--minutes", "0.3", "--seed", "3", "--faults", "4", "--kinds", KINDS),
+        command(*["--minutes", "0.3", "--seed", "3", "--faults", "4", "--unhurried", "--kinds"], KINDS),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -73,9 +74,9 @@ def test_a_short_run_is_clean_and_leaves_nothing() -> None:
 def test_a_run_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
     process = start(tmp_path / "output")
     try:
-        run = run_of(tmp_path / "output")
+        run = run_of(process, tmp_path / "output")
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(30.0) == 128 + signal.SIGTERM
+        assert process.wait(60.0) == 128 + signal.SIGTERM
     finally:
         process.kill()
         process.wait()
@@ -85,7 +86,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
 def test_what_a_killed_run_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
     process = start(tmp_path / "output")
     try:
-        run = run_of(tmp_path / "output")
+        run = run_of(process, tmp_path / "output")
     finally:
         process.kill()
         process.wait()
