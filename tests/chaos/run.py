@@ -131,6 +131,10 @@ class _Cluster:
             await self._strike(load, nemesis, began)
             windows = Windows.between(began, time.monotonic(), nemesis.events)
             evidence = await self._collect(load, base, watchers)
+        except ChaosError:
+            so_far = History(base.revision, load.operations, [], base.revision, base.rows)
+            self._keep(so_far, "unfinished.jsonl")
+            raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -253,7 +257,7 @@ class _Cluster:
         self, evidence: Evidence, load: Load, nemesis: Nemesis, windows: Windows
     ) -> Report:
         history = evidence.history
-        self._keep(history)
+        self._keep(history, "history.jsonl")
         checked = verdict.judge(history)
         recoveries = verdict.recoveries_s(load.operations, nemesis.events)
         problems = [
@@ -296,8 +300,8 @@ class _Cluster:
             short.append(f"{report.unknown_share:.2%} of the operations are of unknown outcome")
         return short if self.plan.is_unhurried else [*short, *_slow(report)]
 
-    def _keep(self, history: History) -> None:
-        with (self.plan.keep / "history.jsonl").open("w") as file:
+    def _keep(self, history: History, name: str) -> None:
+        with (self.plan.keep / name).open("w") as file:
             file.writelines(f"{line}\n" for line in lines.written(history))
 
 

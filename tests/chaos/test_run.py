@@ -50,7 +50,7 @@ def run_of(process: "subprocess.Popen[bytes]", output: Path) -> str:
 
 def test_a_short_run_is_clean_and_leaves_nothing() -> None:
     done = subprocess.run(
-        command(*["--minutes", "0.3", "--seed", "3", "--faults", "4", "--unhurried", "--kinds"], KINDS),
+        command("--minutes", "0.3", "--seed", "3", "--faults", "4", "--kinds", KINDS, "--unhurried"),
         cwd=ROOT,
         capture_output=True,
         text=True,

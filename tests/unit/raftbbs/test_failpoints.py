@@ -4,10 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from diegod.node import bbs
+from diegod.node.statuses import WRONG_USAGE, StartError
 from diegod.raftbbs import failpoints
+from diegod.raftbbs.store.environment import Environment
 
 _PASSING = """
 import os, sys
@@ -49,3 +55,41 @@ def test_every_step_can_be_armed(step: str) -> None:
     armed = failpoints.parsed(f"{step}:12")
     assert armed is not None
     assert (armed.step, armed.left) == (step, 12)
+
+
+def test_a_commit_passes_the_step_before_it_and_the_step_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the one it can be read, before it not yet."""
+    environment = Environment.open(tmp_path / "store", create=True)
+    table = environment.table("rows")
+    passed: list[tuple[str, bytes | None]] = []
+
+    def note(step: str) -> None:
+        with environment.begin_read() as reader:
+            passed.append((step, reader.get(table, b"key")))
+
+    with environment.begin_write() as transaction:
+        transaction.put(table, b"key", b"value")
+        # LMDB allows a thread one transaction: the others look from threads of their own.
+        monkeypatch.setattr(failpoints, "passes", in_another_thread(note))
+    environment.close()
+    assert passed == [("before_commit", None), ("after_commit", b"value")]
+
+
+def in_another_thread(note: Callable[[str], None]) -> Callable[[str], None]:
+    def passes(step: str) -> None:
+        thread = threading.Thread(target=note, args=(step,))
+        thread.start()
+        thread.join()
+
+    return passes
+
+
+def test_a_member_with_a_value_that_means_nothing_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(failpoints.VARIABLE, "never:1")
+    with pytest.raises(StartError, match='DIEGOD_FAILPOINT is "never:1"') as raised:
+        bbs._arm_failpoint()
+    assert raised.value.status == WRONG_USAGE
