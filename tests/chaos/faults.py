@@ -16,7 +16,8 @@ from tests.chaos.proxy import Proxy, Weather
 
 ALL = "all members"
 _OBSERVE_S = 2.0
-_DISK_FULL_S = 15.0
+#: A store may have free pages, and goes on until these are used.
+_DISK_FULL_S = 30.0
 _NO_SPACE = "No space left on device"
 
 
@@ -145,6 +146,7 @@ class Partition(_Cut):
     """One member sees no other and is seen by none; half of the time clients still reach it."""
 
     kind = "full partition of one"
+    lasts_s = (0.5, 10.0)
 
     def rules(self) -> list[Table]:
         others = self.arena.others(self.target)
