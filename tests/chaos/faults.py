@@ -12,12 +12,14 @@ from typing import ClassVar
 from tests.chaos.arena import Arena, seen_within
 from tests.chaos.members import state_of
 from tests.chaos.network import HUB_ADDRESS, RAFT_PORT, Table
+from tests.chaos.pressure import pressure
 from tests.chaos.proxy import Proxy, Weather
 
 ALL = "all members"
 _OBSERVE_S = 2.0
 #: A store may have free pages, and goes on until these are used.
 _DISK_FULL_S = 30.0
+_WRITERS = 16
 _NO_SPACE = "No space left on device"
 
 
@@ -277,11 +279,13 @@ class DiskFull(Fault):
         member = self.arena.members[self.target]
         member.held = True
         self.log_bytes = member.log_bytes()
-        self.arena.site.disks[self.target].fill()
-        if await seen_within(self._said_so, _DISK_FULL_S):
+        async with pressure(self.arena, _WRITERS, cause_bytes=1000):
+            is_seen = await seen_within(self._said_so, _DISK_FULL_S)
+        if is_seen:
             self.seen = f"{self.target} logged: {_NO_SPACE}"
 
     def _said_so(self) -> bool:
+        self.arena.site.disks[self.target].fill()  # again: a copy of the state may be dropped
         return _NO_SPACE in self.arena.members[self.target].said_since(self.log_bytes)
 
     async def end(self) -> None:

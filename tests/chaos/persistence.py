@@ -6,15 +6,12 @@ beginning of the others' logs, so it is kept down until it has.
 """
 
 import asyncio
-import itertools
 import signal
 from typing import ClassVar
 
-from diegod.models.errors import DomainError, Reason
-from diegod.rpc.methods import method
-from diegod.v1.lrp_pb2 import ScaleLrpRequest
 from tests.chaos.arena import Arena, seen_within
 from tests.chaos.faults import Fault
+from tests.chaos.pressure import pressure
 
 _REACHED_S = 20.0
 _BEHIND_S = 60.0
@@ -24,7 +21,6 @@ _PUSHES_MAX = 4
 _PASSES = (5, 150)
 _PASSES_OF_LEADER = (400, 900)
 _WRITERS = 4
-_SCALE = method("diegod.v1.LrpService/Scale")
 
 
 class AtStep(Fault):
@@ -109,13 +105,8 @@ class _OfACopy(Fault):
         last = self.arena.tower.last(behind)
         index = last.log_last_index if last is not None else 0
         others = self.arena.others(behind)
-        writers = [asyncio.create_task(_write_nothing(self.arena)) for _ in range(_WRITERS)]
-        try:
+        async with pressure(self.arena, _WRITERS):
             await seen_within(lambda: self._begins_after(others, index), _BEHIND_S)
-        finally:
-            for writer in writers:
-                writer.cancel()
-            await asyncio.gather(*writers, return_exceptions=True)
 
     def _begins_after(self, members: list[str], index: int) -> bool:
         """Whether all their logs begin after this entry."""
@@ -186,24 +177,6 @@ async def disarm(arena: Arena, targets: list[str]) -> None:
     for target in targets:
         await arena.members[target].ready()
         arena.members[target].held = False
-
-
-async def _write_nothing(arena: Arena) -> None:
-    """Entries for the log that change no row: each is refused, since there is no such LRP."""
-    dialer = arena.site.dialer()
-    try:
-        for number in itertools.count():
-            request = ScaleLrpRequest(
-                request_id=f"nothing-{number}", process_guid="nothing", instances=1
-            )
-            leader = arena.tower.leader() or next(iter(arena.members))
-            try:
-                await dialer.call(arena.site.api(leader), _SCALE, request, 1.0)
-            except DomainError as error:
-                if error.reason is not Reason.RESOURCE_NOT_FOUND:
-                    await asyncio.sleep(0.05)
-    finally:
-        await dialer.close()
 
 
 FAULTS: tuple[type[Fault], ...] = (
