@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,7 @@ def _one_run(options: argparse.Namespace, place: Places) -> int:
     keep = KEPT / f"{place.run}-seed-{options.seed}"
     keep.mkdir(parents=True)
     plan = Plan(
+        commit=_commit(),
         seed=options.seed,
         minutes=options.minutes,
         faults_min=options.faults,
@@ -87,6 +89,13 @@ async def _until_told_to_end(run: Run) -> Report:
     for number in _ENDING:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await run.carry_out()
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    here = Path(__file__).parent
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _failed(plan: Plan, place: Places) -> int:

@@ -13,13 +13,13 @@ from tests.chaos.arena import Arena, seen_within
 from tests.chaos.faults import Fault
 from tests.chaos.pressure import pressure
 
-_REACHED_S = 20.0
+_REACHED_S = 30.0
 _BEHIND_S = 60.0
 _PUSH_S = 1.6  # longer than an election
 _PUSHES_MAX = 4
 #: Ticks: of a follower about a hundred a second, and a leader has to be elected meanwhile.
 _PASSES = (5, 150)
-_PASSES_OF_LEADER = (400, 900)
+_PASSES_OF_LEADER = (250, 600)
 _WRITERS = 4
 
 

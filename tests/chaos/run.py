@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ _AT_LAST_S = 200.0
 
 @dataclass(frozen=True)
 class Plan:
+    commit: str
     seed: int
     minutes: float
     faults_min: int
@@ -279,7 +279,7 @@ class _Cluster:
             run=self.places.run,
             seed=self.plan.seed,
             minutes=self.plan.minutes,
-            commit=_commit(),
+            commit=self.plan.commit,
             disks=next(iter(self.site.disks.values())).kind,
             events=nemesis.events,
             operations=load.operations,
@@ -322,10 +322,3 @@ def _slow(report: Report) -> list[str]:
         waited = f"{report.recovery_s_max:.1f} s"
         slow.append(f"no write was acknowledged for {waited} after faults were over")
     return slow
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    here = Path(__file__).parent
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
