@@ -5,17 +5,20 @@
 #   DIEGOD_NO_APT=1     never install a Debian package
 #   ARGS='-k lease'     more arguments for the program behind the target
 #   SEEDS=1..500        the seeds that `make sim` runs; without it: new ones
+#   MINUTES=60 SEED=7   how long `make chaos` goes on, and what it does; without: 5, and a new one
 
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?=
+MINUTES ?= 5
+SEED ?=
 
 RUN := .venv/bin/python -m
 
 export PYTHON
 export PATH := $(CURDIR)/.cache/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test lint types sim bench bench-bbs docs clean environment machine
+.PHONY: help demo test lint types sim chaos bench bench-bbs docs clean environment machine
 
 help:
 	@echo "make demo    a cluster, real containers, and everything that can fail failing, in front of you"
@@ -23,6 +26,7 @@ help:
 	@echo "make lint    ruff, the import contracts, generated code against the .proto files"
 	@echo "make types   mypy, strict"
 	@echo "make sim     the whole ring on a virtual clock, under faults, from new seeds (SEEDS=a..b)"
+	@echo "make chaos   three real members under faults and load, judged (MINUTES=5 SEED=N)"
 	@echo "make bench   the numbers"
 	@echo "make bench-bbs  the BBS beside etcd, in one run (ARGS='bulk lone --rows 5000', ARGS='-o json')"
 	@echo "make docs    links, code blocks and reference pages of the documentation"
@@ -55,6 +59,9 @@ types: environment
 
 sim: environment
 	@$(RUN) tests.sim $(SEEDS) $(ARGS)
+
+chaos: machine
+	@$(RUN) tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: machine
 	@$(RUN) tests.bench $(ARGS)

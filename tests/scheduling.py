@@ -10,6 +10,7 @@ MACHINE = "machine"
 #: Beginnings of the paths of tests that start clusters, containers or networks.
 MACHINE_PATHS = (
     "tests/cluster/",
+    "tests/chaos/",
     "tests/repo/test_docs.py",
     "plugins/runc/tests/",
 )

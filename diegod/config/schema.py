@@ -95,6 +95,11 @@ class BbsSettings:
     min_free_disk_mb: int = setting(
         512, rules.whole_number(0, 1_000_000_000), "with less a leader takes no new work"
     )
+    log_kept_entries: int = setting(
+        10_000,
+        rules.whole_number(100, 1_000_000),
+        "kept for members that are a little behind; one further behind gets a copy of the state",
+    )
     encryption: EncryptionSettings = section(EncryptionSettings)
     backup: BackupSettings = section(BackupSettings)
 

@@ -18,7 +18,8 @@ from diegod.node.backups import Backups, sweep_copies
 from diegod.node.keys import keyring_of
 from diegod.node.ports import unusable
 from diegod.node.removal import end_when_removed
-from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, StartError
+from diegod.node.statuses import FATAL, NOT_CURABLE, REPLACED, WRONG_USAGE, StartError
+from diegod.raftbbs import failpoints
 from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.core.load_limits import LoadLimits
 from diegod.raftbbs.driver import ThreadDriver
@@ -34,7 +35,7 @@ from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import SILENCE_S, Member
-from diegod.raftbbs.raft.api import Fatal, Quarantined, Replaced
+from diegod.raftbbs.raft.api import Fatal, Limits, Quarantined, Replaced
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.raft.snapshot import Background
 from diegod.raftbbs.replica import Replica
@@ -61,6 +62,7 @@ _LOOK_AT_DISK_S = 1.0
 
 async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], None]) -> None:
     """Serve until cancelled. Raises StartError when it can't begin."""
+    _arm_failpoint()
     who = identity.load(settings, Role.BBS, clock)
     held = folder.hold(Path(settings.node.data_dir))
     try:
@@ -73,6 +75,13 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
             environment.close()
     finally:
         held.release()
+
+
+def _arm_failpoint() -> None:
+    try:
+        failpoints.arm(os.environ)
+    except ValueError as error:
+        raise StartError(str(error), WRONG_USAGE) from None
 
 
 def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
@@ -124,12 +133,13 @@ async def _serve(
     _refuse_stale_rows(environment, tables)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")
-    log = _open_log(environment, birth, replica, ids, clock, copying.submit)
+    limits = Limits(log_kept_entries=settings.bbs.log_kept_entries)
+    log = _open_log(environment, birth, replica, ids, clock, copying.submit, limits)
     leases = LeaseTable(settings.bbs.lease_ttl_s)
     ticking = Ticking(birth.member_id, log, environment, tables, leases)
     driver = ThreadDriver(ticking, clock, lambda error: _end_process(error, environment, clock))
-    limits = LoadLimits(free_disk_bytes=settings.bbs.min_free_disk_mb << 20)
-    member = Member(birth, environment, tables, log.leadership(), driver.wake, limits)
+    load = LoadLimits(free_disk_bytes=settings.bbs.min_free_disk_mb << 20)
+    member = Member(birth, environment, tables, log.leadership(), driver.wake, load)
     backups = Backups(settings.bbs.backup, member, clock)
     dialer = who.dialer()
     links = Links(
@@ -183,6 +193,7 @@ def _open_log(
     ids: Ids,
     clock: Clock,
     background: Background,
+    limits: Limits,
 ) -> Engine:
     try:
         return Engine(
@@ -192,6 +203,7 @@ def _open_log(
             ids,
             clock.monotonic(),
             members_of=replica.members_of,
+            limits=limits,
             background=background,
             state=replica,
         )

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from diegod.raftbbs import failpoints
 from diegod.raftbbs.member import Member
 from diegod.raftbbs.ticking import Inbox, Ticking, TickResult
 from diegod.world import Clock
@@ -113,6 +114,7 @@ class ThreadDriver:
         `free`: the thread has done what it was handed, and takes more."""
         try:
             self._deliver(result)
+            self._loop.call_soon(failpoints.passes, "after_release")  # once what it woke has sent
         except Exception as error:
             self._on_failure(error)
         if free:

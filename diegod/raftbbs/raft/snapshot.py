@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from diegod.raftbbs import failpoints
 from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.raft.journal import (
     LOG_TABLE,
@@ -86,6 +87,7 @@ def make(environment: Environment, folder: Path) -> Snapshot:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     environment.copy(folder)
+    failpoints.passes("mid_snapshot_copy")
     index, term = _ends_with(folder, environment)
     data = folder / DATA_FILE
     return Snapshot(index, term, data.stat().st_size, digest_of(data))
@@ -123,7 +125,9 @@ def install(environment: Environment, state: HardState, offered: Snapshot, folde
             for key, value in rows:
                 transaction.put(staged_meta, key, value)
             write_hard_state(transaction, staged_meta, state)
+    failpoints.passes("mid_install")
     os.replace(folder / DATA_FILE, environment.path / DATA_FILE)
+    failpoints.passes("after_rename")
     if environment.durable:
         flush_names((folder, environment.path))
 

@@ -25,6 +25,7 @@ from typing import Protocol, Self
 
 import lmdb
 
+from diegod.raftbbs import failpoints
 from diegod.raftbbs.store.envelope import PLAIN_ENVELOPE, Envelope
 from diegod.security.at_rest import NO_KEYS, Keyring
 
@@ -252,11 +253,13 @@ class WriteTransaction(ReadTransaction):
         """Make everything durable: one flush to disk, however much was written."""
         if self._environment.before_commit is not None:
             self._environment.before_commit()
+        failpoints.passes("before_commit")
         self._end()
         try:
             self._transaction.commit()
         except lmdb.Error as error:
             raise _failed("commit", error) from error
+        failpoints.passes("after_commit")
 
     def abort(self) -> None:
         self._end()
