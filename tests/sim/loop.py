@@ -46,9 +46,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self.turns = 0
         self._turns_before = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timer_number = 0
 
     def time(self) -> float:
         return self._now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As asyncio's, without its checks: half of a simulation is this."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Timers of one moment are due in the order in which they were made."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._timer_number += 1
+        heapq.heappush(self._timers, (when, self._timer_number, timer))
+        return timer
 
     def create_task(
         self,
@@ -77,23 +96,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for name in ("call_soon", "call_soon_threadsafe", "call_at", "call_later"):
             setattr(self, name, nothing)
         self._ready.clear()  # type: ignore[attr-defined]
-        self._scheduled.clear()  # type: ignore[attr-defined]
+        self._timers.clear()
 
     def _run_once(self) -> None:
         """asyncio's step, with a clock that jumps and callbacks that have an owner."""
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        self._forget_cancelled(scheduled)
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
         if not ready and not self._stopping:  # type: ignore[attr-defined]
-            if not scheduled:
+            if not timers:
                 raise NothingLeftError
-            self._now = max(self._now, scheduled[0]._when)
+            self._now = max(self._now, timers[0][0])
             self._turns_before = self.turns
         elif self.turns - self._turns_before > _TURNS_A_MOMENT_MAX:
             raise TimeStandsStillError(f"at {self._now:.6f} s")
-        while scheduled and scheduled[0]._when <= self._now:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
-            ready.append(timer)
+        while timers and timers[0][0] <= self._now:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
@@ -104,10 +122,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 handle._run()
             elif not owner.is_dead:
                 owner.held.append(handle)
-
-    def _forget_cancelled(self, scheduled: list[Any]) -> None:
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
 
     def _process_events(self, event_list: object) -> None:
         """There is nothing outside that could happen."""
