@@ -99,29 +99,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers.clear()
 
     def _run_once(self) -> None:
-        """asyncio's step, with a clock that jumps and callbacks that have an owner."""
+        """All that is ready, then what is due next: asyncio's steps, with a clock that jumps and
+        callbacks that have an owner."""
         ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-        if not ready and not self._stopping:  # type: ignore[attr-defined]
-            if not timers:
+        while not self._stopping:  # type: ignore[attr-defined]
+            if ready:
+                if self.turns - self._turns_before > _TURNS_A_MOMENT_MAX:
+                    raise TimeStandsStillError(f"at {self._now:.6f} s")
+                handle = ready.popleft()
+            elif timers:
+                when, _, handle = heapq.heappop(timers)
+                if when > self._now and not handle._cancelled:
+                    self._now, self._turns_before = when, self.turns
+            else:
                 raise NothingLeftError
-            self._now = max(self._now, timers[0][0])
-            self._turns_before = self.turns
-        elif self.turns - self._turns_before > _TURNS_A_MOMENT_MAX:
-            raise TimeStandsStillError(f"at {self._now:.6f} s")
-        while timers and timers[0][0] <= self._now:
-            ready.append(heapq.heappop(timers)[2])
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            owner = handle._context.get(PROCESS)
-            if owner is None or not (owner.is_dead or owner.is_paused):
-                self.turns += 1
-                handle._run()
-            elif not owner.is_dead:
-                owner.held.append(handle)
+            if not handle._cancelled:
+                self._run_or_hold(handle)
+
+    def _run_or_hold(self, handle: asyncio.Handle) -> None:
+        owner = handle._context.get(PROCESS)  # type: ignore[attr-defined]
+        if owner is None or not (owner.is_dead or owner.is_paused):
+            self.turns += 1
+            handle._run()
+        elif not owner.is_dead:
+            owner.held.append(handle)
 
     def _process_events(self, event_list: object) -> None:
         """There is nothing outside that could happen."""

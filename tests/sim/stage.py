@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from diegod.rpc.client import ClusterClient
+from diegod.rpc.dialer import Dialer
 from diegod.security.identity import Principal, Role
 from diegod.world.ids import SeededIds
 from tests.sim.dialer import SimDialer
@@ -116,11 +117,14 @@ class Stage:
         process = Process(name, machine, self.loop, self.process_ended)
         self.processes.append(process)
         self.clients[name] = process
-        dialer = SimDialer(self.network, process, Principal(CLUSTER, role, name))
+        dialer = self.dialer(process, Principal(CLUSTER, role, name))
         addresses = [each.api_address for each in self.voters]
         turn = self.chance("addresses").randrange(len(addresses))
         addresses = addresses[turn:] + addresses[:turn]
         return ClusterClient(dialer, addresses, machine, SeededIds(f"{self.seed} {name}"))
+
+    def dialer(self, process: Process, principal: Principal) -> Dialer:
+        return SimDialer(self.network, process, principal)
 
     async def until(self, done: Callable[[], bool], seconds: float, step_s: float = 0.001) -> bool:
         """Whether it became so within that time."""
