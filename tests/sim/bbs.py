@@ -20,7 +20,7 @@ from diegod.rpc.dialer import Dialer
 from diegod.security.identity import Principal, Role
 from diegod.v1.event_pb2 import WatchRequest
 from tests.sim import checkers
-from tests.sim.bbs_clients import CountingDialer, Person, SimpleBrain, SimpleCell, Watching
+from tests.sim.bbs_clients import CountingDialer, Person, Reader, SimpleBrain, SimpleCell, Watching
 from tests.sim.bbs_faults import WEATHER, BbsNemesis
 from tests.sim.bbs_member import BbsMember
 from tests.sim.bbs_promises import BbsHistory, WatchChecks
@@ -30,14 +30,14 @@ from tests.sim.nemesis import Weather
 from tests.sim.roles import Build, SimRole, voter
 from tests.sim.stage import Report, Stage, one_story, told
 
-FAULTS_S = (15.0, 16.0)
+FAULTS_S = (15.0, 15.5)
 WRITE_WITHIN_S = 10.0
 AGREE_WITHIN_S = 15.0
 _COMPARE_EVERY_S = 2.0
 LEASE_TTL_S = 2.0
 
 #: In so many of the seeds there are five members;
-_FIVE = 0.2
+_FIVE = 0.15
 #: in so many they keep production's heartbeats;
 _PRODUCTION_TIMING = 0.15
 #: in so many whoever is away for a moment needs the state of another, in pieces, some of them lost;
@@ -93,6 +93,7 @@ def chosen_build(chance: random.Random, build: Build) -> Build:
 
 class Bbs(Stage):
     think_s = 0.25
+    read_every_s = 0.4
 
     def __init__(
         self, seed: int | str, folder: Path, loop: VirtualLoop, verbose: bool, build: Build
@@ -110,6 +111,7 @@ class Bbs(Stage):
         self.machines: dict[str, Machine] = {}
         self.watches: list[WatchChecks] = []
         self.people = [Person(self, name, self._client(name)) for name in ("ann", "ben")]
+        self.reader = Reader(self, "reader", self._client("reader"))
         self.cells = [
             SimpleCell(self, name, self._client(name, Role.CELL)) for name in ("cell-a", "cell-b")
         ]
@@ -185,6 +187,7 @@ class Bbs(Stage):
     def _begin_clients(self) -> None:
         for person in self.people:
             self.clients[person.name].spawn(person.run())
+        self.clients["reader"].spawn(self.reader.run())
         for speaker in (*self.cells, *self.brains):
             self.clients[speaker.name].spawn(speaker.run())
             self.clients[speaker.name].spawn(speaker.work())
@@ -200,6 +203,8 @@ class Bbs(Stage):
         """All faults end; these members live, the rest is dead."""
         self.round += 1
         self.network.heal()
+        for client in self.clients.values():
+            client.resume()
         for member in self.members:
             member.dies_before_commit = member.dies_after_commit = 0
             member.may_live = lives(member)

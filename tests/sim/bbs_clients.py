@@ -15,7 +15,7 @@ from diegod.internal.v1.ring_pb2 import RenewRequest
 from diegod.models.errors import DomainError, Reason
 from diegod.rpc.client import ClusterClient
 from diegod.rpc.dialer import Dialer
-from diegod.rpc.methods import Method
+from diegod.rpc.methods import Method, method
 from diegod.rpc.ring import RingClient
 from diegod.v1 import lrp_pb2, task_pb2
 from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RENEWALS_A_TTL = 3
 LOCK = "brain"
+_START_WITHIN_S = 1.5
 
 
 class CountingDialer:
@@ -55,9 +56,10 @@ class CountingDialer:
     async def stream(
         self, address: str, row: Method, request: Any, timeout_s: float | None
     ) -> AsyncIterator[Any]:
-        if row.name.endswith("/Watch"):
-            self._counts["watches resumed"] += request.from_revision > 0
+        is_resumed = row.name.endswith("/Watch") and request.from_revision > 0
         async for reply in self._dialer.stream(address, row, request, timeout_s):
+            self._counts["watches resumed"] += is_resumed
+            is_resumed = False
             yield reply
 
     def duplex(
@@ -106,6 +108,7 @@ class Person:
         if reply is None:
             return False
         self.tasks.append(guid)
+        self._bbs.history.latest_task = guid
         self._bbs.history.acknowledge(
             request.request_id, reply.task.provenance.revision, not reply.already_there
         )
@@ -123,7 +126,8 @@ class Person:
             reply = await self._write("Lrp", "Desire", request)
         else:
             request = lrp_pb2.ScaleLrpRequest(process_guid=guid, instances=instances)
-            request.expected_revision = self._lrp_revision
+            if self._chance.random() < 0.7:
+                request.expected_revision = self._lrp_revision
             reply = await self._write("Lrp", "Scale", request)
         if reply is None:
             await self._look_up_lrp(guid)
@@ -182,6 +186,8 @@ class Person:
             reply = await self._client.call(f"diegod.v1.{service}Service/{verb}", request, 6.0)
         except DomainError as error:
             self._bbs.refused(error)
+            if error.applied == "no":
+                self._bbs.history.deny(request.request_id, str(error))
             return None
         self._bbs.counts["writes acknowledged"] += 1
         return reply
@@ -295,6 +301,11 @@ class SimpleCell(Speaker):
                         asyncio.get_running_loop().create_task(self._one(*key))
 
     async def _one(self, guid: str, attempt: int) -> None:
+        """Start it and say how it ended; or have no room for it."""
+        if self.chance.random() < 0.15:
+            reject = c.RejectTask(task_guid=guid, attempt=attempt, rejection_reason="no room")
+            await self.say(c.Command(reject_task=reject, cell_incarnation=self.incarnation))
+            return
         start = c.Command(start_task=c.StartTask(task_guid=guid, attempt=attempt))
         start.cell_incarnation = self.incarnation
         outcome = await self.say(start)
@@ -317,6 +328,7 @@ class SimpleBrain(Speaker):
     def __init__(self, bbs: "Bbs", name: str, client: ClusterClient) -> None:
         super().__init__(bbs, name, client)
         self._waiting: dict[str, Task] = {}
+        self._placed: dict[str, tuple[Task, float]] = {}
         self._cells: dict[str, Cell] = {}
 
     async def run(self) -> None:
@@ -336,14 +348,20 @@ class SimpleBrain(Speaker):
         async for change in self.watch(request, self.bbs.watching(self.name, request)):
             if change.HasField("cell"):
                 self._cells[change.cell.cell_id] = change.cell
-            elif change.task.state == Task.PENDING and not change.task.placed_cell_id:
-                self._waiting[change.task.task_guid] = change.task
-            else:
-                self._waiting.pop(change.task.task_guid, None)
+                continue
+            task = change.task
+            self._waiting.pop(task.task_guid, None)
+            self._placed.pop(task.task_guid, None)
+            if task.state == Task.PENDING and not task.placed_cell_id:
+                self._waiting[task.task_guid] = task
+            elif task.state == Task.PENDING:
+                self._placed[task.task_guid] = task, self.bbs.loop.time()
 
     async def _place(self) -> None:
+        """One at a time: take back what its cell does not start, place what waits."""
         while True:
             await asyncio.sleep(0.3)
+            await self._withdraw()
             present = [cell for cell in self._cells.values() if cell.state == Cell.PRESENT]
             if not present or not self._waiting:
                 continue
@@ -361,11 +379,51 @@ class SimpleBrain(Speaker):
             )
             self._waiting.pop(task.task_guid, None)
 
+    async def _withdraw(self) -> None:
+        for guid, (task, since) in list(self._placed.items()):
+            if self.bbs.loop.time() - since > _START_WITHIN_S:
+                del self._placed[guid]
+                revision = task.provenance.revision
+                withdraw = c.WithdrawTask(task_guid=guid, row_revision=revision)
+                await self.say(self._under_lock(withdraw_task=withdraw))
+                return
+
     def _under_lock(self, **body: Any) -> c.Command:
         command = c.Command(**body, lock_name=LOCK, lock_token=self.token)
         if command.HasField("release_lock"):
             command.release_lock.token = self.token
         return command
+
+
+class Reader:
+    """Reads what was acknowledged to others, from whichever member."""
+
+    def __init__(self, bbs: "Bbs", name: str, client: ClusterClient) -> None:
+        self._bbs = bbs
+        self.name = name
+        self._dialer = client.dialer
+        self._chance: random.Random = bbs.chance(name)
+
+    async def run(self) -> None:
+        row = method("diegod.v1.TaskService/Get")
+        while not self._bbs.is_over:
+            await asyncio.sleep(self._chance.expovariate(1 / self._bbs.read_every_s))
+            address = self._chance.choice(self._bbs.voters).api_address
+            asyncio.get_running_loop().create_task(self._read(row, address))
+
+    async def _read(self, row: Method, address: str) -> None:
+        history = self._bbs.history
+        guid = history.latest_task or "none"
+        floor = history.acknowledged_revision
+        request = task_pb2.GetTaskRequest(task_guid=guid)
+        try:
+            reply = await self._dialer.call(address, row, request, 3.0)
+        except DomainError as error:
+            if error.reason is Reason.RESOURCE_NOT_FOUND and guid != "none":
+                self._bbs.complain(f"{guid} was acknowledged, {address} has no such task")
+            return
+        reply.task.ClearField("definition")
+        history.check_read(("task", guid), reply.task, reply.revision, floor)
 
 
 class Watching(Speaker):

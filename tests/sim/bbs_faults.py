@@ -26,6 +26,7 @@ KINDS = (
     "leader crash",
     "all members crash",
     "member paused",
+    "client paused",
     "member ended by a full disk",
     "wall clock jump",
 )
@@ -44,6 +45,7 @@ WEATHER = Weather(
         "crash leader": 3,
         "crash all members": 1,
         "pause member": 3,
+        "pause client": 2,
         "fill disk": 2,
         "jump clock": 1,
     },
@@ -63,6 +65,7 @@ class BbsNemesis(Nemesis):
         self._bbs = bbs
         self._strikes["swizzle"] = self._swizzle
         self._strikes["fill disk"] = self._fill_disk
+        self._strikes["pause client"] = self._pause_client
 
     def _swizzle(self) -> None:
         """Clog some machines one after another, and free them in another order."""
@@ -90,3 +93,13 @@ class BbsNemesis(Nemesis):
         assert isinstance(member, BbsMember)
         if member.is_up and member.fill_disk():
             self._bbs.note(f"the disk of {member.name} is full")
+
+    def _pause_client(self) -> None:
+        """Longer than its lease may last: what it does next, it does with what it had before."""
+        name = self._chance.choice(sorted(self._bbs.clients))
+        process = self._bbs.clients[name]
+        if process.is_paused:
+            return
+        self._count("client paused", took_place=True)
+        process.pause()
+        self._later(self._chance.uniform(0.5, 5.0), process.resume)

@@ -55,7 +55,8 @@ class BbsHistory(History):
     effects: dict[str, int] = field(default_factory=dict)  # request id -> revision
     last_request: dict[RowKey, str] = field(default_factory=dict)
     acknowledged_revision: int = 0
-    acknowledged: dict[str, int] = field(default_factory=dict)  # request id -> revision
+    latest_task: str = ""  # that was acknowledged
+    denied: dict[str, None] = field(default_factory=dict)  # request ids: definitely not applied
     leases: dict[tuple[str, str, int], float] = field(default_factory=dict)  # held until
     reads: int = 0
     lists: int = 0
@@ -87,6 +88,8 @@ class BbsHistory(History):
         if not outcome.reason and not outcome.unchanged:
             if first is not None:
                 self.complain(f"{kind} of request {id_} took effect at {first} and again")
+            if id_ in self.denied:
+                self.complain(f"{kind} of request {id_} took effect, its client was told it did not")
             self.effects[id_] = outcome.revision
         elif first is not None:
             self.count("retries answered")
@@ -119,8 +122,16 @@ class BbsHistory(History):
                 f"request {request_id} was acknowledged at {revision}, "
                 f"it took effect at {self.effects.get(request_id)}"
             )
-        self.acknowledged[request_id] = revision
         self.acknowledged_revision = max(self.acknowledged_revision, revision)
+
+    def deny(self, request_id: str, why: str) -> None:
+        """A write was refused in words that mean: not applied, neither now nor later."""
+        self.denied[request_id] = None
+        if request_id in self.effects:
+            self.complain(
+                f"request {request_id} took effect at {self.effects[request_id]}, "
+                f"its client was told: {why}"
+            )
 
     def held_until(self, kind: str, name: str, sequence: int, until: float) -> None:
         key = (kind, name, sequence)
