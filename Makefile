@@ -5,10 +5,12 @@
 #   DIEGOD_NO_APT=1     never install a Debian package
 #   ARGS='-k lease'     more arguments for the program behind the target
 #   SEEDS=1..500        the seeds that `make sim` runs; without it: new ones
+#   SIM=bbs             one of the two simulations: bbs or ring; without it: both
 
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?=
+SIM ?=
 
 RUN := .venv/bin/python -m
 
@@ -22,7 +24,7 @@ help:
 	@echo "make test    every test; says what was skipped and why"
 	@echo "make lint    ruff, the import contracts, generated code against the .proto files"
 	@echo "make types   mypy, strict"
-	@echo "make sim     the whole ring on a virtual clock, under faults, from new seeds (SEEDS=a..b)"
+	@echo "make sim     the BBS, and the whole ring, on a virtual clock, under faults (SEEDS=a..b, SIM=bbs)"
 	@echo "make bench   the numbers"
 	@echo "make docs    links, code blocks and reference pages of the documentation"
 	@echo "make clean   removes what the targets made, but for .venv"
@@ -53,7 +55,7 @@ types: environment
 	$(RUN) mypy --strict diegod $(wildcard plugins/*/diegod_*) tools
 
 sim: environment
-	@$(RUN) tests.sim $(SEEDS) $(ARGS)
+	@$(RUN) tests.sim $(SIM) $(SEEDS) $(ARGS)
 
 bench: machine
 	@$(RUN) tests.bench $(ARGS)

@@ -2,9 +2,9 @@
 
 Three or five members, made of the product's classes from the LMDB file to the handlers of the API,
 and whoever uses them through the product's clients (`bbs_clients`), on a network and machines that
-fail for 15 seconds and more (`bbs_faults`). Then a majority chosen by chance is healed, and the rest
-stays dead: it must take writes, answer reads, and tell its watchers. Then all are revived and must
-agree. `Report.violations` is empty when every promise held (`bbs_promises`).
+fail for 15 seconds and more (`bbs_faults`). Then a majority chosen by chance is healed, and the
+rest stays dead: it must take writes, answer reads, and tell its watchers. Then all are revived and
+must agree. `Report.violations` is empty when every promise held (`bbs_promises`).
 """
 
 import asyncio
@@ -47,7 +47,9 @@ _SHORT_HISTORY = 0.3
 
 SLOWER = Timing(heartbeat_s=0.2, election_min_s=0.7, election_max_s=1.4, snapshot_retry_s=1.0)
 FEW_KEPT = Limits(log_kept_entries=20, log_cut_entries=8, snapshot_chunk_bytes=32 << 10)
-STORM = Limits(log_kept_entries=5, log_cut_entries=3, snapshot_chunk_bytes=4 << 10, snapshot_chunks=2)
+STORM = Limits(
+    log_kept_entries=5, log_cut_entries=3, snapshot_chunk_bytes=4 << 10, snapshot_chunks=2
+)
 
 #: What must have happened in every hundred seeds, beside every kind of fault.
 COUNTS = (
@@ -116,7 +118,8 @@ class Bbs(Stage):
             SimpleCell(self, name, self._client(name, Role.CELL)) for name in ("cell-a", "cell-b")
         ]
         self.brains = [
-            SimpleBrain(self, name, self._client(name, Role.BRAIN)) for name in ("brain-a", "brain-b")
+            SimpleBrain(self, name, self._client(name, Role.BRAIN))
+            for name in ("brain-a", "brain-b")
         ]
         self.watchers = [
             Watching(self, f"watcher-{number}", self._client(f"watcher-{number}"), request)
@@ -294,7 +297,11 @@ class Bbs(Stage):
 
 
 def simulate(
-    seed: int | str, *, verbose: bool = False, build: Build | None = None, weather: Weather = WEATHER
+    seed: int | str,
+    *,
+    verbose: bool = False,
+    build: Build | None = None,
+    weather: Weather = WEATHER,
 ) -> Report:
     """Tell the story of one seed; with a build of mutants, theirs."""
     with one_story() as (loop, folder):

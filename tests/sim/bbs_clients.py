@@ -293,12 +293,11 @@ class SimpleCell(Speaker):
         begun: dict[tuple[str, int], None] = {}
         async for change in self.watch(request, checks):
             task = change.task
-            if change.HasField("task") and task.placed_cell_id == self.name:
-                key = task.task_guid, task.attempt
-                if task.state == Task.PENDING and change.verb != Change.REMOVED:
-                    if key not in begun:
-                        begun[key] = None
-                        asyncio.get_running_loop().create_task(self._one(*key))
+            is_mine = change.HasField("task") and task.placed_cell_id == self.name
+            key = task.task_guid, task.attempt
+            if is_mine and task.state == Task.PENDING and key not in begun:
+                begun[key] = None
+                asyncio.get_running_loop().create_task(self._one(*key))
 
     async def _one(self, guid: str, attempt: int) -> None:
         """Start it and say how it ended; or have no room for it."""

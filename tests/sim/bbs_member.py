@@ -7,13 +7,16 @@ it does beside production's thread.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.raftbbs.member import Member
+from diegod.raftbbs.raft.api import Fatal, Proposal, StepResult
+from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.raft.snapshot import Background, inline
 from diegod.raftbbs.store.environment import StoreFailed
 from diegod.raftbbs.ticking import TickResult
@@ -22,7 +25,7 @@ from tests.sim.loop import VirtualLoop
 from tests.sim.roles import Build, ObservedTicking, SimMember
 
 if TYPE_CHECKING:
-    from tests.sim.stage import Stage
+    from tests.sim.bbs import Bbs
 
 T = TypeVar("T")
 
@@ -36,7 +39,9 @@ _CLOCK_RATE_ERROR = 0.02
 
 
 class BbsMember(SimMember):
-    def __init__(self, stage: "Stage", name: str, folder: Path, build: Build) -> None:
+    ring: "Bbs"
+
+    def __init__(self, stage: "Bbs", name: str, folder: Path, build: Build) -> None:
         super().__init__(stage, name, folder, build)
         chance = stage.chance("clocks")
         rate = chance.uniform(1 - _CLOCK_RATE_ERROR, 1 + _CLOCK_RATE_ERROR)
@@ -49,7 +54,34 @@ class BbsMember(SimMember):
         assert self.member is not None
         assert self.log is not None
         self.member.note = self._noticed
-        journal, counts = self.log._journal, self.ring.counts
+        self._look_at_reads(self.log)
+        self._count_conflicts(self.log)
+
+    def _look_at_reads(self, log: Engine) -> None:
+        """A read may be answered from an index that has all that was acknowledged before."""
+        step, history = log.step, self.ring.history
+        floors: dict[int, int] = {}
+
+        def observed(
+            inbox: Sequence[tuple[str, RaftFrame]],
+            proposals: Sequence[Proposal],
+            reads: Sequence[int],
+            now: float,
+        ) -> StepResult:
+            floors.update(dict.fromkeys(reads, history.acknowledged_index))
+            result = step(inbox, proposals, reads, now)
+            for read in result.reads:
+                floor = floors.pop(read.id)
+                if read.ok and read.index < floor:
+                    self.ring.complain(
+                        f"{self.name} reads at {read.index}, {floor} was acknowledged before"
+                    )
+            return result
+
+        log.step = observed  # type: ignore[method-assign]
+
+    def _count_conflicts(self, log: Engine) -> None:
+        journal, counts = log._journal, self.ring.counts
         cut_from = journal.cut_from
 
         def cut_conflict(index: int) -> None:
@@ -67,9 +99,8 @@ class BbsMember(SimMember):
         def start(work: Callable[[], T]) -> "Future[T]":
             future: Future[T] = Future()
             context = copy_context()  # of this process: it ends with it
-            loop.call_at(
-                loop.time() + chance.uniform(0, COPY_S_MAX), self._end, work, future, context=context
-            )
+            ends_at = loop.time() + chance.uniform(0, COPY_S_MAX)
+            loop.call_at(ends_at, self._end, work, future, context=context)
             return future
 
         return start
@@ -99,11 +130,12 @@ class BbsMember(SimMember):
         self.environment._environment.set_mapsize(self.environment.used_bytes() + left)
         return True
 
-    def failed(self, error: StoreFailed) -> None:
-        """The process ends; with the next start there is room again."""
-        if not self.is_disk_full:
-            self.ring.complain(f"{self.name}: {error}")
-        self.ring.faults["member ended by a full disk"] += 1
+    def failed(self, error: StoreFailed | Fatal) -> None:
+        """The process ends; with the next start there is room again on a disk that was full."""
+        if isinstance(error, StoreFailed) and self.is_disk_full:
+            self.ring.faults["member ended by a full disk"] += 1
+        else:
+            self.ring.complain(f"{self.name} stopped: {error}")
         self.ring.note(f"{self.name}: {error}")
         self._died()
 
@@ -119,7 +151,16 @@ class BbsMember(SimMember):
     def _noticed(self, notice: str) -> None:
         self.ring.note(f"{self.name}: {notice}")
         self.ring.counts["transfers resumed"] += "from byte" in notice
+        if "it fetches the state" in notice:
+            self._perhaps_break_off(notice.partition(" bytes) from ")[2].partition(" ")[0])
         self.ring.counts["copies made"] += notice.startswith("made a copy")
+
+
+    def _perhaps_break_off(self, source: str) -> None:
+        """Chance alone seldom meets a transfer: some lose their connection in the middle."""
+        chance, network = self.ring.chance("transfers"), self.ring.network
+        if self.ring.loop.time() < self.ring.faults_end_s and chance.random() < 0.5:
+            network.at(chance.uniform(0.01, 0.15), lambda: network.reset(self.name, source))
 
 
 class PacedDriver:

@@ -57,15 +57,23 @@ class BbsHistory(History):
     acknowledged_revision: int = 0
     latest_task: str = ""  # that was acknowledged
     denied: dict[str, None] = field(default_factory=dict)  # request ids: definitely not applied
+    index_at: dict[int, int] = field(default_factory=dict)  # revision -> its entry
+    acknowledged_index: int = 0
     leases: dict[tuple[str, str, int], float] = field(default_factory=dict)  # held until
     reads: int = 0
     lists: int = 0
 
     # What the members apply.
 
+    def applied(self, member_id: str, index: int, payload: bytes, entry: AppliedEntry) -> None:
+        super().applied(member_id, index, payload, entry)
+        for change in entry.changes:
+            self.index_at[change.revision] = index
+
     def _write_down(self, payload: bytes, entry: AppliedEntry) -> None:
         super()._write_down(payload, entry)
-        for command, outcome in zip(Batch.FromString(payload).commands, entry.outcomes, strict=True):
+        commands = Batch.FromString(payload).commands
+        for command, outcome in zip(commands, entry.outcomes, strict=True):
             self._check_request(command, outcome)
             self._check_lease(command, outcome)
         for change in entry.changes:
@@ -89,7 +97,7 @@ class BbsHistory(History):
             if first is not None:
                 self.complain(f"{kind} of request {id_} took effect at {first} and again")
             if id_ in self.denied:
-                self.complain(f"{kind} of request {id_} took effect, its client was told it did not")
+                self.complain(f"{kind} of request {id_} took effect; its client was told: never")
             self.effects[id_] = outcome.revision
         elif first is not None:
             self.count("retries answered")
@@ -122,6 +130,7 @@ class BbsHistory(History):
                 f"request {request_id} was acknowledged at {revision}, "
                 f"it took effect at {self.effects.get(request_id)}"
             )
+        self.acknowledged_index = max(self.acknowledged_index, self.index_at.get(revision, 0))
         self.acknowledged_revision = max(self.acknowledged_revision, revision)
 
     def deny(self, request_id: str, why: str) -> None:
@@ -201,9 +210,8 @@ def concerns(request: WatchRequest, change: Change, is_row: bool = False) -> boo
     (kind, key), row = row_of(change)
     if request.kinds and kind not in request.kinds:
         return False
-    if request.domain and kind in ("task", "desired_lrp", "actual_lrp", "domain"):
-        if row.domain != request.domain:
-            return False
+    if request.domain and getattr(row, "domain", request.domain) != request.domain:
+        return False
     if request.guid and request.guid not in (key, getattr(row, "process_guid", "")):
         return False
     if request.guid and kind not in ("task", "desired_lrp", "actual_lrp"):
@@ -285,7 +293,8 @@ class WatchChecks:
         for position in range(self._position, end):
             if concerns(self._request, history.feed[position]):
                 history.complain(
-                    f"{self._name} is at {revision} and was not told of {history.revisions[position]}"
+                    f"{self._name} is at {revision}, and was not told of "
+                    f"{history.revisions[position]}"
                 )
                 break
         self._position = max(self._position, end)

@@ -18,7 +18,7 @@ from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import LoopDriver
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import Member
-from diegod.raftbbs.raft.api import Limits, Replaced, Timing
+from diegod.raftbbs.raft.api import Fatal, Limits, Replaced, Timing
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.raft.snapshot import Background, inline
 from diegod.raftbbs.replica import HISTORY_CHANGES, AppliedEntry, Replica
@@ -76,7 +76,7 @@ class ObservedTicking:
     after: Callable[[TickResult], None]
     died: Callable[[], None]
     replaced: Callable[[], None]
-    failed: Callable[[StoreFailed], None]
+    failed: Callable[[StoreFailed | Fatal], None]
 
     def __init__(self, ticking: Ticking) -> None:
         self._ticking = ticking
@@ -93,7 +93,7 @@ class ObservedTicking:
         except Replaced:
             self.replaced()
             raise Killed from None
-        except StoreFailed as error:
+        except (StoreFailed, Fatal) as error:
             self.failed(error)
             raise Killed from None
         return result
@@ -185,6 +185,10 @@ class SimMember(SimRole):
             self._assemble(process)
         except Killed:
             self._died()
+        except Fatal as error:
+            self.ring.complain(f"{self.name} can't start: {error}")
+            self.may_live = False
+            self._died()
 
     def _assemble(self, process: Process) -> None:
         clock = self.machine
@@ -243,8 +247,8 @@ class SimMember(SimRole):
         """Work beside the ticks takes no time either."""
         return inline
 
-    def failed(self, error: StoreFailed) -> None:
-        """The store gave up, which nobody has arranged here."""
+    def failed(self, error: StoreFailed | Fatal) -> None:
+        """Store or log gave up, which nobody has arranged here."""
         raise error
 
     def kill(self, silently: bool = False) -> None:
