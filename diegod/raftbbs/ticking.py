@@ -95,6 +95,7 @@ class Ticking:
     ) -> None:
         self._principal = f"bbs/{member_id}"
         self._log = log
+        self._leadership = log.leadership()  # what the last step ended with
         self._environment = environment
         self._tables = tables
         self._leases = leases
@@ -120,7 +121,7 @@ class Ticking:
         for link in inbox.links:
             (self._log.connected if link.up else self._log.disconnected)(link.peer)
         self._links_seen += len(inbox.links)
-        result = TickResult(self._log.leadership(), links_seen=self._links_seen)
+        result = TickResult(self._leadership, links_seen=self._links_seen)
         result.clock_offset_s = self._time.clock_offset_s(monotonic_s, wall_s)
         self._take(inbox, result)
         step = self._log.step(
@@ -162,11 +163,11 @@ class Ticking:
 
     def _new_leader(self) -> bool:
         """It can't know replicated time before it has applied what earlier leaders committed."""
-        leadership = self._log.leadership()
+        leadership = self._leadership
         return leadership.leads and not leadership.noop_applied
 
     def _sort_out(self, step: StepResult, result: TickResult, now: float) -> None:
-        result.leadership = step.leadership
+        result.leadership = self._leadership = step.leadership
         result.frames = step.outbox
         result.refused = step.refused
         result.notices = step.notices

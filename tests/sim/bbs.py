@@ -304,6 +304,12 @@ def simulate(
     weather: Weather = WEATHER,
 ) -> Report:
     """Tell the story of one seed; with a build of mutants, theirs."""
-    with one_story() as (loop, folder):
-        bbs = Bbs(seed, folder, loop, verbose, build or Build())
-        return told(bbs, bbs.tell(weather))
+    with one_story() as place:
+        return _told(seed, *place, verbose, build or Build(), weather)
+
+
+def _told(
+    seed: int | str, loop: VirtualLoop, folder: Path, verbose: bool, build: Build, weather: Weather
+) -> Report:
+    bbs = Bbs(seed, folder, loop, verbose, build)
+    return told(bbs, bbs.tell(weather))

@@ -5,7 +5,6 @@ member can die with a tick on disk of which nobody has heard, and what comes in 
 it does beside production's thread.
 """
 
-import asyncio
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -21,7 +20,7 @@ from diegod.raftbbs.raft.snapshot import Background, inline
 from diegod.raftbbs.store.environment import StoreFailed
 from diegod.raftbbs.ticking import TickResult
 from tests.sim.host import Killed, Machine, Process
-from tests.sim.loop import VirtualLoop
+from tests.sim.loop import Turn, VirtualLoop
 from tests.sim.roles import Build, ObservedTicking, SimMember
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class PacedDriver:
         self._loop = loop
         self._chance = chance
         self._member: Member | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Turn | None = None
         self._free_at = self._brought_back_at = 0.0
 
     def wake(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from tests.sim.loop import PROCESS, VirtualLoop
+from tests.sim.loop import PROCESS, Turn, VirtualLoop
 
 #: What people call the time when the simulation begins.
 EPOCH_S = 1_700_000_000.0
@@ -64,7 +64,7 @@ class Process:
         self.machine = machine
         self.is_dead = False
         self.is_paused = False
-        self.held: list[asyncio.Handle] = []
+        self.held: list[Turn] = []
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._corpses: list[asyncio.Task[Any]] = []
         self._loop = loop

@@ -183,6 +183,12 @@ def simulate(
     seed: int | str, *, verbose: bool = False, weather: Weather = COMMON, tell: Tell = Ring.tell
 ) -> Report:
     """Tell the story of one seed, or another story from the same beginning."""
-    with one_story() as (loop, folder):
-        ring = Ring(seed, folder, loop, verbose, weather)
-        return told(ring, tell(ring))
+    with one_story() as place:
+        return _told(seed, *place, verbose, weather, tell)
+
+
+def _told(
+    seed: int | str, loop: VirtualLoop, folder: Path, verbose: bool, weather: Weather, tell: Tell
+) -> Report:
+    ring = Ring(seed, folder, loop, verbose, weather)
+    return told(ring, tell(ring))

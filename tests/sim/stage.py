@@ -184,6 +184,8 @@ def one_story() -> Iterator[tuple[VirtualLoop, Path]]:
 
     A generator that the collector finds unreachable sooner or later would change the story, so it
     is off meanwhile; and what is collected afterwards, in the middle of its work, says nothing.
+    Whatever tells the story must have let go of it by the end of the block, or it is never freed:
+    what is frozen by the next one is not collected.
     """
     loop, was_collecting, logging_before = VirtualLoop(), gc.isenabled(), structlog.get_config()
     folder = tempfile.mkdtemp(dir=FAST_DISK if FAST_DISK.is_dir() else None, prefix="diegod-sim-")
