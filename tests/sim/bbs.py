@@ -94,7 +94,7 @@ def chosen_build(chance: random.Random, build: Build) -> Build:
 
 
 class Bbs(Stage):
-    think_s = 0.25
+    think_s = 0.3
     read_every_s = 0.4
 
     def __init__(

@@ -27,7 +27,7 @@ from tests.sim.history import digest
 if TYPE_CHECKING:
     from tests.sim.bbs import Bbs
 
-RENEWALS_A_TTL = 3
+RENEWALS_A_TTL = 2
 LOCK = "brain"
 _START_WITHIN_S = 1.5
 

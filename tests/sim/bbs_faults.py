@@ -46,7 +46,7 @@ WEATHER = Weather(
         "crash all members": 1,
         "pause member": 3,
         "pause client": 2,
-        "fill disk": 2,
+        "fill disk": 4,
         "jump clock": 1,
     },
     pause_s=(0.1, 1.3),

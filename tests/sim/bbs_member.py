@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TICK_S = (0.0002, 0.004)
+TICK_S = (0.0005, 0.01)
 BRING_BACK_S = 0.0005
 COPY_S_MAX = 0.2
 #: Pages that are left on a disk that fills up.
