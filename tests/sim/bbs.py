@@ -191,7 +191,8 @@ class Bbs(Stage):
         for person in self.people:
             self.clients[person.name].spawn(person.run())
         self.clients["reader"].spawn(self.reader.run())
-        for speaker in (*self.cells, *self.brains):
+        speakers: tuple[SimpleCell | SimpleBrain, ...] = (*self.cells, *self.brains)
+        for speaker in speakers:
             self.clients[speaker.name].spawn(speaker.run())
             self.clients[speaker.name].spawn(speaker.work())
         for watcher in self.watchers:

@@ -159,7 +159,10 @@ class BbsMember(SimMember):
         """Chance alone seldom meets a transfer: some lose their connection in the middle."""
         chance, network = self.ring.chance("transfers"), self.ring.network
         if self.ring.loop.time() < self.ring.faults_end_s and chance.random() < 0.5:
-            network.at(chance.uniform(0.01, 0.15), lambda: network.reset(self.name, source))
+            network.at(chance.uniform(0.01, 0.15), lambda: self._break_off(source))
+
+    def _break_off(self, source: str) -> None:
+        self.ring.network.reset(self.name, source)
 
 
 class PacedDriver:

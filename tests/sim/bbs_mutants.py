@@ -1,10 +1,13 @@
 """Deliberate mistakes in a bulletin board, each made by replacing one function of the product.
 
-They show what the simulation of the BBS can see. `python -m tests.sim bbs-mutants` prints how many
-seeds it takes to see each.
+They show what the simulation of the BBS can see. `python -m tests.sim.bbs_mutants [SEEDS [NAME…]]`
+prints of each how many seeds it took to see it, and what was seen.
 """
 
+import os
+import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +19,7 @@ from diegod.raftbbs import core, ticking
 from diegod.raftbbs.edge import watch
 from diegod.raftbbs.edge.access import Access
 from diegod.raftbbs.feed import Feed
-from diegod.raftbbs.raft import append, gate, snapshot
+from diegod.raftbbs.raft import append, gate, journal, snapshot
 from diegod.raftbbs.raft.append import LogView, Take
 from diegod.raftbbs.raft.confirmations import Confirmations
 from diegod.raftbbs.raft.gate import Gate
@@ -103,7 +106,7 @@ def copy_counts_as_acknowledged(patch: Patch) -> None:
 
 def promises_of_another(patch: Patch) -> None:
     """With a copy of the state come no promises of one's own: term and vote are forgotten."""
-    write = snapshot.write_hard_state
+    write = journal.write_hard_state
 
     def mutated(transaction: WriteTransaction, meta: Table, state: HardState) -> None:
         write(transaction, meta, replace(state, term=1, voted_for=None))
@@ -204,3 +207,18 @@ def seeds_to_kill(name: str, seeds: range) -> tuple[int, str]:
             if violations := simulate(seed).violations:
                 return number, violations[0]
     return 0, ""
+
+
+def main(arguments: list[str]) -> int:
+    seeds = range(1, 1 + int(arguments[0] if arguments else 60))
+    names = arguments[1:] or list(MUTANTS)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for name, (needed, seen) in zip(
+            names, pool.map(seeds_to_kill, names, [seeds] * len(names)), strict=True
+        ):
+            print(f"{name:36} {needed or 'not seen':>8}  {seen[:150]}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -85,6 +85,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now_ready.append(turn)
         return turn
 
+    #: There is no other thread. asyncio itself asks this way for the end of dropped generators.
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> Turn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.sim.roles import SimCell, SimMember, SimRole
 
 if TYPE_CHECKING:
+    from tests.sim.bbs import Bbs
     from tests.sim.ring import Ring
 
 #: Longer than a lease with its grace.
@@ -75,8 +76,8 @@ class Nemesis:
     pause_s = (0.2, 4.0)
     long_pause_s = LONG_PAUSE_S
 
-    def __init__(self, ring: Any) -> None:
-        self._ring: Ring = ring  # or another stage with members, and the strikes that fit it
+    def __init__(self, ring: "Ring | Bbs") -> None:
+        self._ring: Any = ring
         self._chance = ring.chance("nemesis")
         self._strikes: dict[str, Callable[[], None]] = {
             "delay": self._delay,
@@ -190,8 +191,10 @@ class Nemesis:
         """More often than not the leader."""
         leaders = [member for member in self._ring.members if member.leads]
         if leaders and self._chance.random() < 0.6:
-            return leaders[0]
-        return self._chance.choice(self._ring.members)
+            found: SimMember = leaders[0]
+        else:
+            found = self._chance.choice(self._ring.members)
+        return found
 
     def _crash_member(self) -> None:
         self._crash(self._member(), "member crash")
@@ -231,8 +234,10 @@ class Nemesis:
     def _busy_cell(self) -> SimCell:
         """More often than not the one on which most runs."""
         if self._chance.random() < 0.6:
-            return max(self._ring.cells, key=lambda cell: len(cell.host.specs()))
-        return self._chance.choice(self._ring.cells)
+            busiest: SimCell = max(self._ring.cells, key=lambda cell: len(cell.host.specs()))
+        else:
+            busiest = self._chance.choice(self._ring.cells)
+        return busiest
 
     def _lose_machine(self) -> None:
         """Agent and containers, at once. It comes back later, empty."""
