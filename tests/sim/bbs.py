@@ -1,10 +1,10 @@
 """A bulletin board and its clients on virtual time: one seed, one history.
 
 Three or five members, made of the product's classes from the LMDB file to the handlers of the API,
-and whoever uses them through the product's clients (`bbs_clients`), on a network and machines that
-fail for 15 seconds and more (`bbs_faults`). Then a majority chosen by chance is healed, and the
-rest stays dead: it must take writes, answer reads, and tell its watchers. Then all are revived and
-must agree. `Report.violations` is empty when every promise held (`bbs_promises`).
+and whoever uses them through the product's clients (`bbs_people`, `bbs_speakers`), on a network and
+machines that fail for 15 seconds and more (`bbs_faults`). Then a majority chosen by chance is
+healed, and the rest stays dead: it must take writes, answer reads, and tell its watchers. Then all
+are revived and must agree. `Report.violations` is empty when every promise held (`bbs_promises`).
 """
 
 import asyncio
@@ -20,10 +20,11 @@ from diegod.rpc.dialer import Dialer
 from diegod.security.identity import Principal, Role
 from diegod.v1.event_pb2 import WatchRequest
 from tests.sim import checkers
-from tests.sim.bbs_clients import CountingDialer, Person, Reader, SimpleBrain, SimpleCell, Watching
 from tests.sim.bbs_faults import WEATHER, BbsNemesis
 from tests.sim.bbs_member import BbsMember
+from tests.sim.bbs_people import CountingDialer, Person, Reader
 from tests.sim.bbs_promises import BbsHistory, WatchChecks
+from tests.sim.bbs_speakers import SimpleBrain, SimpleCell, Watching
 from tests.sim.host import Machine, Process
 from tests.sim.loop import VirtualLoop
 from tests.sim.nemesis import Weather
