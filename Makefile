@@ -6,12 +6,14 @@
 #   ARGS='-k lease'     more arguments for the program behind the target
 #   SEEDS=1..500        the seeds that `make sim` runs; without it: new ones
 #   MINUTES=60 SEED=7   how long `make chaos` goes on, and what it does; without: 5, and a new one
+#   SIM=bbs             one of the two simulations: bbs or ring; without it: both
 
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?=
 MINUTES ?= 5
 SEED ?=
+SIM ?=
 
 RUN := .venv/bin/python -m
 
@@ -25,7 +27,7 @@ help:
 	@echo "make test    every test; says what was skipped and why"
 	@echo "make lint    ruff, the import contracts, generated code against the .proto files"
 	@echo "make types   mypy, strict"
-	@echo "make sim     the whole ring on a virtual clock, under faults, from new seeds (SEEDS=a..b)"
+	@echo "make sim     the BBS, and the whole ring, on a virtual clock, under faults (SEEDS=a..b, SIM=bbs)"
 	@echo "make chaos   three real members under faults and load, judged (MINUTES=5 SEED=N)"
 	@echo "make bench   the numbers"
 	@echo "make bench-bbs  the BBS beside etcd, in one run (ARGS='bulk lone --rows 5000', ARGS='-o json')"
@@ -58,7 +60,7 @@ types: environment
 	$(RUN) mypy --strict diegod $(wildcard plugins/*/diegod_*) tools
 
 sim: environment
-	@$(RUN) tests.sim $(SEEDS) $(ARGS)
+	@$(RUN) tests.sim $(SIM) $(SEEDS) $(ARGS)
 
 chaos: machine
 	@$(RUN) tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -22,6 +22,7 @@ from tests.sim.history import History, digest_of
 from tests.sim.roles import CONTAINERS, MEMORY_MB, SimCell, SimMember
 
 if TYPE_CHECKING:
+    from tests.sim.bbs import Bbs
     from tests.sim.ring import Ring
 
 
@@ -113,7 +114,7 @@ class Auditor:
         return position
 
 
-def compare_replicas(ring: "Ring") -> None:
+def compare_replicas(ring: "Ring | Bbs") -> None:
     """Members that have applied the same have the same in their tables."""
     seen: dict[tuple[int, int], tuple[str, bytes]] = {}
     for member in ring.members:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from tests.sim.loop import PROCESS, VirtualLoop
+from tests.sim.loop import PROCESS, Turn, VirtualLoop
 
 #: What people call the time when the simulation begins.
 EPOCH_S = 1_700_000_000.0
@@ -23,8 +23,11 @@ class Killed(BaseException):
 class Machine:
     """A name in the network and the clocks of one computer. Also a `world.Clock`."""
 
-    def __init__(self, name: str, loop: VirtualLoop, monotonic_offset_s: float) -> None:
+    def __init__(
+        self, name: str, loop: VirtualLoop, monotonic_offset_s: float, rate: float = 1.0
+    ) -> None:
         self.name = name
+        self.rate = rate
         self.wall_error_s = 0.0
         self._loop = loop
         self._monotonic_offset_s = monotonic_offset_s
@@ -33,7 +36,11 @@ class Machine:
         return EPOCH_S + self._loop.time() + self.wall_error_s
 
     def monotonic(self) -> float:
-        return self._monotonic_offset_s + self._loop.time()
+        return self._monotonic_offset_s + self.rate * self._loop.time()
+
+    def loop_time_at(self, monotonic_s: float) -> float:
+        """When this machine's clock will show that, by the simulation's own time."""
+        return (monotonic_s - self._monotonic_offset_s) / self.rate
 
     def boottime(self) -> float:
         return self.monotonic()
@@ -57,7 +64,7 @@ class Process:
         self.machine = machine
         self.is_dead = False
         self.is_paused = False
-        self.held: list[asyncio.Handle] = []
+        self.held: list[Turn] = []
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._corpses: list[asyncio.Task[Any]] = []
         self._loop = loop

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.sim.roles import SimCell, SimMember, SimRole
 
 if TYPE_CHECKING:
+    from tests.sim.bbs import Bbs
     from tests.sim.ring import Ring
 
 #: Longer than a lease with its grace.
@@ -68,8 +69,15 @@ COMMON = Weather(
 
 
 class Nemesis:
-    def __init__(self, ring: "Ring") -> None:
-        self._ring = ring
+    #: How long each kind of fault lasts.
+    cut_s: tuple[float, ...] = (1.0, 3.0, 6.0, 13.0)
+    delay_s = (1.0, 6.0)
+    stall_s = (0.5, 8.0)
+    pause_s = (0.2, 4.0)
+    long_pause_s = LONG_PAUSE_S
+
+    def __init__(self, ring: "Ring | Bbs") -> None:
+        self._ring: Any = ring
         self._chance = ring.chance("nemesis")
         self._strikes: dict[str, Callable[[], None]] = {
             "delay": self._delay,
@@ -120,11 +128,11 @@ class Nemesis:
                 route.is_slow = False
             self._count("messages delayed", sum(route.delayed for route in routes) > before)
 
-        self._later(self._chance.uniform(1.0, 6.0), end)
+        self._later(self._chance.uniform(*self.delay_s), end)
 
     def _stall(self) -> None:
         source, target = self._chance.sample(self._ring.machine_names(), 2)
-        self._cut("one-way stall", [(source, target)], self._chance.uniform(0.5, 8.0))
+        self._cut("one-way stall", [(source, target)], self._chance.uniform(*self.stall_s))
 
     def _isolate_member(self) -> None:
         alone = self._member().name
@@ -149,7 +157,7 @@ class Nemesis:
 
     def _cut_both_ways(self, kind: str, some: list[str], others: list[str]) -> None:
         pairs = [pair for one in some for other in others for pair in ((one, other), (other, one))]
-        self._cut(kind, pairs, self._chance.choice((1.0, 3.0, 6.0, 13.0)))
+        self._cut(kind, pairs, self._chance.choice(self.cut_s))
 
     def _cut(self, kind: str, pairs: list[tuple[str, str]], seconds: float) -> None:
         network = self._ring.network
@@ -183,8 +191,10 @@ class Nemesis:
         """More often than not the leader."""
         leaders = [member for member in self._ring.members if member.leads]
         if leaders and self._chance.random() < 0.6:
-            return leaders[0]
-        return self._chance.choice(self._ring.members)
+            found: SimMember = leaders[0]
+        else:
+            found = self._chance.choice(self._ring.members)
+        return found
 
     def _crash_member(self) -> None:
         self._crash(self._member(), "member crash")
@@ -224,8 +234,10 @@ class Nemesis:
     def _busy_cell(self) -> SimCell:
         """More often than not the one on which most runs."""
         if self._chance.random() < 0.6:
-            return max(self._ring.cells, key=lambda cell: len(cell.host.specs()))
-        return self._chance.choice(self._ring.cells)
+            busiest: SimCell = max(self._ring.cells, key=lambda cell: len(cell.host.specs()))
+        else:
+            busiest = self._chance.choice(self._ring.cells)
+        return busiest
 
     def _lose_machine(self) -> None:
         """Agent and containers, at once. It comes back later, empty."""
@@ -253,7 +265,7 @@ class Nemesis:
         if process is None or process.is_paused:
             return
         is_long = self._chance.random() < 0.5
-        seconds = self._chance.uniform(*(LONG_PAUSE_S if is_long else (0.2, 4.0)))
+        seconds = self._chance.uniform(*(self.long_pause_s if is_long else self.pause_s))
         self._ring.note(f"{kind} {role.name} {seconds:.3f}")
         self._count(kind, True)
         process.pause()

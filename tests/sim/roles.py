@@ -6,6 +6,7 @@ together follows `diegod.node.bbs`, a brain `diegod.node.brain`, a cell `diegod.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ from diegod.raftbbs.core.leases import LeaseTable
 from diegod.raftbbs.driver import LoopDriver
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
 from diegod.raftbbs.member import Member
-from diegod.raftbbs.raft.api import Limits, Replaced, Timing
+from diegod.raftbbs.raft.api import Fatal, Limits, Replaced, Timing
 from diegod.raftbbs.raft.engine import Engine
-from diegod.raftbbs.replica import AppliedEntry, Replica
+from diegod.raftbbs.raft.snapshot import Background, inline
+from diegod.raftbbs.replica import HISTORY_CHANGES, AppliedEntry, Replica
 from diegod.raftbbs.store import identity as birth_record
-from diegod.raftbbs.store.environment import Environment, WriteTransaction
+from diegod.raftbbs.store.environment import Environment, StoreFailed, WriteTransaction
 from diegod.raftbbs.store.identity import Birth, Voter
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
@@ -42,6 +44,7 @@ from tests.sim.host import Killed, Machine, Process
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
+    from tests.sim.stage import Stage
 
 CLUSTER = "sim"
 MAP_SIZE = 64 << 20
@@ -53,18 +56,36 @@ SMALL = Limits(log_kept_entries=20, log_cut_entries=8, snapshot_chunk_bytes=32 <
 MEMORY_MB, CONTAINERS = 1024, 10
 
 
-class ObservedTicking(Ticking):
+@dataclass(frozen=True)
+class Build:
+    """What a member is made of: the product's classes and settings, or a mutant's."""
+
+    engine_class: type[Engine] = Engine
+    replica_class: type[Replica] = Replica
+    ticking_class: type[Ticking] = Ticking
+    timing: Timing = SLOW
+    limits: Limits = SMALL
+    history_changes: int = HISTORY_CHANGES
+    lease_ttl_s: float = LEASE_TTL_S
+
+
+class ObservedTicking:
     """A tick that may be the last one, and that is looked at."""
 
     before: Callable[[], None]
     after: Callable[[TickResult], None]
     died: Callable[[], None]
     replaced: Callable[[], None]
+    failed: Callable[[StoreFailed | Fatal], None]
+
+    def __init__(self, ticking: Ticking) -> None:
+        self._ticking = ticking
+        self.next_deadline = ticking.next_deadline
 
     def tick(self, inbox: Inbox, monotonic_s: float, wall_s: float) -> TickResult:
         try:
             self.before()
-            result = super().tick(inbox, monotonic_s, wall_s)
+            result = self._ticking.tick(inbox, monotonic_s, wall_s)
             self.after(result)
         except Killed:
             self.died()
@@ -72,13 +93,16 @@ class ObservedTicking(Ticking):
         except Replaced:
             self.replaced()
             raise Killed from None
+        except (StoreFailed, Fatal) as error:
+            self.failed(error)
+            raise Killed from None
         return result
 
 
 class SimRole:
     """Something that runs as one process at a time on one machine."""
 
-    def __init__(self, ring: "Ring", name: str) -> None:
+    def __init__(self, ring: "Stage", name: str) -> None:
         self.ring = ring
         self.name = name
         self.machine = Machine(name, ring.loop, ring.chance("clocks").uniform(1000, 5000))
@@ -137,8 +161,9 @@ def voter(member_id: str) -> Voter:
 
 
 class SimMember(SimRole):
-    def __init__(self, ring: "Ring", name: str, folder: Path) -> None:
+    def __init__(self, ring: "Stage", name: str, folder: Path, build: Build) -> None:
         super().__init__(ring, name)
+        self.build = build
         self.folder = folder
         self.environment: Environment | None = None
         self.log: Engine | None = None
@@ -148,7 +173,6 @@ class SimMember(SimRole):
         self.dies_before_commit = 0
         self.dies_after_commit = 0
         self.dies_soon = False  # with the next tick
-        self.timing = Timing() if ring.has_production_timing else SLOW
         birth = Birth("sim-cluster", CLUSTER, name, f"store-{name}", tuple(ring.voters))
         birth_record.create(folder, birth, durable=False)
 
@@ -161,6 +185,10 @@ class SimMember(SimRole):
             self._assemble(process)
         except Killed:
             self._died()
+        except Fatal as error:
+            self.ring.complain(f"{self.name} can't start: {error}")
+            self.may_live = False
+            self._died()
 
     def _assemble(self, process: Process) -> None:
         clock = self.machine
@@ -171,29 +199,32 @@ class SimMember(SimRole):
         environment.before_commit = self._before_commit
         self.environment = environment
         self.tables = tables = Tables.open(environment)
-        replica = Replica(tables)
+        replica = self.build.replica_class(tables, self.build.history_changes)
 
         def apply(transaction: WriteTransaction, index: int, payload: bytes) -> AppliedEntry:
             entry = replica.apply_entry(transaction, index, payload)
             self.ring.history.applied(self.name, index, payload, entry)
             return entry
 
-        self.log = log = Engine(
+        self.log = log = self.build.engine_class(
             environment,
             birth,
             apply,
             self.ids(),
             clock.monotonic(),
             members_of=replica.members_of,
-            timing=self.timing,
-            limits=SMALL,
+            timing=self.build.timing,
+            limits=self.build.limits,
             state=replica,
+            background=self.background(process),
         )
-        leases = LeaseTable(LEASE_TTL_S)
-        ticking = ObservedTicking(birth.member_id, log, environment, tables, leases)
+        leases = LeaseTable(self.build.lease_ttl_s)
+        ticking = ObservedTicking(
+            self.build.ticking_class(birth.member_id, log, environment, tables, leases)
+        )
         ticking.before, ticking.after, ticking.died = self._before, self._after, self._died
-        ticking.replaced = self._replaced
-        driver = LoopDriver(ticking, clock)
+        ticking.replaced, ticking.failed = self._replaced, self.failed
+        driver = self.driver(ticking)
         member = Member(birth, environment, tables, log.leadership(), driver.wake)
         dialer = self.dialer(process, Role.BBS)
         links = Links(
@@ -209,6 +240,18 @@ class SimMember(SimRole):
         listen(own.api_address, process, handlers(member, dialer, links.up, leases.ttl_s))
         listen(own.raft_address, process, {EXCHANGE: links.exchange})
         process.main(_all(driver.run(member), links.run(), end_silent_watches(member, clock)))
+
+    def driver(self, ticking: Any) -> Any:
+        """Who ticks it: a tick takes no time."""
+        return LoopDriver(ticking, self.machine)
+
+    def background(self, process: Process) -> Background:
+        """Work beside the ticks takes no time either."""
+        return inline
+
+    def failed(self, error: StoreFailed | Fatal) -> None:
+        """Store or log gave up, which nobody has arranged here."""
+        raise error
 
     def kill(self, silently: bool = False) -> None:
         environment, self.environment, self.member = self.environment, None, None
@@ -276,6 +319,7 @@ class SimMember(SimRole):
 
 
 class SimBrain(SimRole):
+    ring: "Ring"
     brain: Brain | None = None
 
     def begin(self, process: Process) -> None:
@@ -292,6 +336,8 @@ class SimBrain(SimRole):
 
 class SimCell(SimRole):
     """A machine with containers, and the agent on it."""
+
+    ring: "Ring"
 
     def __init__(self, ring: "Ring", name: str, zone: str) -> None:
         super().__init__(ring, name)

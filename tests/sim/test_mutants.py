@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.sim import mutants, stories
-from tests.sim.ring import Report, simulate
+from tests.sim.ring import simulate
+from tests.sim.stage import Report
 
 #: Of the fixed seeds, those that are tried in turn until one breaks a promise.
 SEEDS = range(1, 13)

@@ -1,6 +1,6 @@
 """The fixed seeds of the whole ring, and that a seed is one history.
 
-A seed that fails here is told in full by `python -m tests.sim SEED --story`.
+A seed that fails here is told in full by `python -m tests.sim ring SEED --story`.
 """
 
 import os
@@ -25,7 +25,7 @@ DENSE = Weather(COMMON.weights, pause_s=(0.1, 1.0))
 def test_the_ring_keeps_its_promises(seeds: range) -> None:
     for seed in seeds:
         report = simulate(seed)
-        assert report.violations == [], f"make sim SEEDS={seed}..{seed}"
+        assert report.violations == [], f"make sim SIM=ring SEEDS={seed}..{seed}"
         assert report.simulated_s >= 30.0
         assert sum(report.faults.values()) >= 5
 
@@ -48,7 +48,7 @@ def test_a_seed_is_one_history_whatever_ran_before() -> None:
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4294967295"])
 def test_a_seed_is_one_history_in_any_process(hash_seed: str) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "tests.sim", "3", "--story"],
+        [sys.executable, "-m", "tests.sim", "ring", "3", "--story"],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
@@ -59,19 +59,19 @@ def test_a_seed_is_one_history_in_any_process(hash_seed: str) -> None:
 
 
 def test_the_command_counts_faults_and_names_the_seeds(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["5..6"]) == 0
+    assert main(["ring", "5..6"]) == 0
     said = capsys.readouterr().out
     assert all(f"× {kind}" in said for kind in KINDS)
-    assert "2 seeds (5..6)" in said
+    assert "ring: 2 seeds (5..6)" in said
     assert "no promise was broken" in said
-    assert main(["6..5"]) == 2
+    assert main(["ring", "6..5"]) == 2
 
 
 def test_the_command_names_the_seed_that_failed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.sim.ring.CONVERGED_WITHIN_S", 0.1)
-    assert main(["5..5"]) == 1
+    assert main(["ring", "5..5"]) == 1
     said = capsys.readouterr().out
-    assert "seed 5 broke a promise: make sim SEEDS=5..5" in said
+    assert "seed 5 broke a promise: make sim SIM=ring SEEDS=5..5" in said
     assert "not as desired after 0.1 s" in said

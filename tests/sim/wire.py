@@ -15,6 +15,7 @@ from diegod.rpc.errors import code_of, details_of, error_of
 from diegod.rpc.methods import Method
 from diegod.security.identity import Principal
 from tests.sim.host import Process
+from tests.sim.loop import Turn
 from tests.sim.network import KEEPALIVE_S, SIMULATION, Network, Route
 
 CONNECT_TIMEOUT_S = 20.0
@@ -124,7 +125,7 @@ class Call:
         self._replies: asyncio.Queue[bytes | DomainError | None] = asyncio.Queue()
         self._requests: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._serving: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Turn | None = None
         if timeout_s is not None:
             self._timer = wire.network.loop.call_later(timeout_s, self._expire)
 
