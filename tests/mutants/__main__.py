@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from tests.mutants import report
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="or the beginning of names")
     parser.add_argument("--list", action="store_true", help="only say what each of them breaks")
+    parser.add_argument("--no-seeds", action="store_true", help="run only the tests that are named")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, too")
     wanted = parser.parse_args(arguments)
     chosen = _chosen(wanted.names)
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for mutant in chosen:
             print(f"{mutant.name} ({mutant.of}): {mutant.breaks}")
         return 0
-    return _try(chosen, wanted.markdown)
+    return _try(chosen, not wanted.no_seeds, wanted.markdown)
 
 
 def _chosen(names: Sequence[str]) -> list[Mutant]:
@@ -45,7 +47,7 @@ def _chosen(names: Sequence[str]) -> list[Mutant]:
     ]
 
 
-def _try(chosen: Sequence[Mutant], markdown: Path | None) -> int:
+def _try(chosen: Sequence[Mutant], seeds: bool, markdown: Path | None) -> int:
     began = time.monotonic()
     if complaint := sound(chosen):
         print(complaint)
@@ -53,7 +55,7 @@ def _try(chosen: Sequence[Mutant], markdown: Path | None) -> int:
         return 1
     verdicts = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for verdict in pool.map(judge, chosen):
+        for verdict in pool.map(judge, chosen, repeat(seeds)):
             verdicts.append(verdict)
             print(report.line(verdict), flush=True)
     print(report.summary(verdicts, time.monotonic() - began))

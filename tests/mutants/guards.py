@@ -35,7 +35,8 @@ class Seen:
 def _with(**fields: object) -> Callable[[Any], Any]:
     def change(row: Any) -> Any:
         for name, value in fields.items():
-            setattr(row, name, value)
+            if row is not None:
+                setattr(row, name, value)
         return row
 
     return change

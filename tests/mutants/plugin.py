@@ -36,6 +36,7 @@ class Witness:
                 {
                     "node": item.nodeid,
                     "when": call.when,
+                    "at": Path(str(call.excinfo.traceback[-1].path)).name,
                     "kind": type(call.excinfo.value).__name__,
                     "says": str(call.excinfo.value)[:_SAYS_CHARACTERS],
                 }
@@ -47,6 +48,7 @@ class Witness:
     def pytest_sessionfinish(self) -> None:
         found = {
             "reached": self._surgery.reached,
+            "stumbled": self._surgery.stumbled,
             "failed": self._failed,
             "passed": self._passed,
         }

@@ -17,6 +17,9 @@ Replacement = Callable[..., Any]
 """Called like the original, with the original in front."""
 Install = Callable[["Surgery"], None]
 
+_STUMBLES = (TypeError, AttributeError, NameError, KeyError, IndexError, ValueError)
+"""What the mistakes of a mutant itself look like; the product's own refusals are other types."""
+
 
 class TargetVanished(Exception):  # noqa: N818 - it names an event: the table lost touch
     """What a mutant would change is not there any more. Says what."""
@@ -27,6 +30,8 @@ class Surgery:
 
     def __init__(self) -> None:
         self.reached = 0
+        self.stumbled: list[str] = []
+        """Exceptions that left a replacement and are nobody's finding."""
         self._undo: list[Callable[[], None]] = []
 
     def around(self, target: str, replacement: Replacement) -> None:
@@ -61,12 +66,21 @@ class Surgery:
 
     def without(self, target: str) -> None:
         """Take an override away: what it overrides is there again."""
-        owner, name, found = _find(target)
+        owner, name, _ = _find(target)
         inherited = next((base for base in owner.__mro__[1:] if name in vars(base)), None)
         if inherited is None:
             raise TargetVanished(f"{target} overrides nothing any more")
         self._set(owner, name, self._counted(vars(inherited)[name], _as_it_is))
-        del found
+
+    def without_call(self, target: str, called: str) -> None:
+        """Let a function do everything but call another one of its module."""
+        owner, name, found = _find(target)
+        if called not in found.__code__.co_names or called not in found.__globals__:
+            raise TargetVanished(f"{target} does not call {called} any more")
+        own = {**found.__globals__, called: lambda *args, **more: None}
+        less = FunctionType(found.__code__, own, name, found.__defaults__, found.__closure__)
+        less.__kwdefaults__ = found.__kwdefaults__
+        self._set(owner, name, self._counted(less, _as_it_is))
 
     def undo(self) -> None:
         """As if nothing had been replaced."""
@@ -77,7 +91,12 @@ class Surgery:
         @functools.wraps(found)
         def counted(*args: Any, **more: Any) -> Any:
             self.reached += 1
-            return replacement(found, *args, **more)
+            try:
+                return replacement(found, *args, **more)
+            except _STUMBLES as error:
+                if type(error) in _STUMBLES:
+                    self.stumbled.append(f"{found.__qualname__}: {error!r}")
+                raise
 
         return counted
 
@@ -149,6 +168,10 @@ def rule(kind: str, replacement: Replacement) -> Install:
 
 def without(target: str) -> Install:
     return lambda surgery: surgery.without(target)
+
+
+def without_call(target: str, called: str) -> Install:
+    return lambda surgery: surgery.without_call(target, called)
 
 
 def all_of(*installs: Install) -> Install:

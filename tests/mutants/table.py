@@ -1,7 +1,13 @@
 """All mutants, by name."""
 
+from tests.mutants.copies import COPIES
+from tests.mutants.durability import DURABILITY
+from tests.mutants.elections import ELECTIONS
 from tests.mutants.guards import GUARDS
+from tests.mutants.leases import LEASES
+from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Mutant
+from tests.mutants.state import STATE
 
 
 def _by_name(*tables: tuple[Mutant, ...]) -> dict[str, Mutant]:
@@ -14,4 +20,6 @@ def _by_name(*tables: tuple[Mutant, ...]) -> dict[str, Mutant]:
     return found
 
 
-MUTANTS = _by_name(GUARDS)
+MUTANTS = _by_name(
+    DURABILITY, MESSAGES, ELECTIONS, STATE, COPIES, LEASES, GUARDS
+)

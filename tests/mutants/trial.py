@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import NAME_VARIABLE, REPORT_VARIABLE, VANISHED_STATUS
@@ -18,8 +19,11 @@ from tests.mutants.plugin import NAME_VARIABLE, REPORT_VARIABLE, VANISHED_STATUS
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 180
 #: How a test says that a promise is broken: an assertion, an exception that did not come, or the
-#: product's own last guard. Anything else may be a mistake in the mutant.
+#: product's own last guard.
 _REAL = ("AssertionError", "Failed", "Fatal")
+#: So, too, if the test itself does not find what it expects. Anywhere else it may be a mistake in
+#: the mutant.
+_REAL_IN_A_TEST = ("IndexError", "KeyError", "ValueError", "StopIteration", "AttributeError")
 _WRONG_USAGE = 4
 _PYTEST = (
     *("-m", "pytest", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"),
@@ -46,12 +50,12 @@ class Verdict:
         return f"{self.needed} {chance.world}" if self.needed else f"> {chance.seeds} {chance.world}"
 
 
-def judge(mutant: Mutant) -> Verdict:
+def judge(mutant: Mutant, seeds: bool = True) -> Verdict:
     """Run everything that has to find the mutant out, and some that may."""
     verdict = Verdict(mutant)
     try:
         _by_tests(verdict)
-        if not verdict.complaints and mutant.chance is not None:
+        if seeds and not verdict.complaints and mutant.chance is not None:
             _by_chance(verdict)
     except subprocess.TimeoutExpired as error:
         verdict.complaints.append(f"no end after {error.timeout:.0f} s")
@@ -81,10 +85,13 @@ def _by_tests(verdict: Verdict) -> None:
             _weigh(verdict, json.loads(report.read_text(encoding="utf-8")))
 
 
-def _weigh(verdict: Verdict, found: dict[str, list[dict[str, str]]]) -> None:
+def _weigh(verdict: Verdict, found: dict[str, Any]) -> None:
     """Every named test has to fail, and for the right kind of reason."""
     if not found["reached"]:
         verdict.complaints.append("not reached: no test ran into it")
+        return
+    if found["stumbled"]:
+        verdict.complaints.append(f"the mutant itself stumbles: {found['stumbled'][0]}")
         return
     real = [failure for failure in found["failed"] if _is_real(failure)]
     for node in verdict.mutant.nodes:
@@ -99,8 +106,10 @@ def _weigh(verdict: Verdict, found: dict[str, list[dict[str, str]]]) -> None:
 
 
 def _is_real(failure: dict[str, str]) -> bool:
-    timed_out = failure["says"].startswith("Timeout")
-    return failure["when"] == "call" and failure["kind"] in _REAL and not timed_out
+    if failure["when"] != "call" or failure["says"].startswith("Timeout"):
+        return False
+    in_test = failure["at"].startswith("test_") and failure["kind"] in _REAL_IN_A_TEST
+    return in_test or failure["kind"] in _REAL
 
 
 def _belongs(item: str, node: str) -> bool:
