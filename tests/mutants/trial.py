@@ -18,9 +18,9 @@ from tests.mutants.plugin import NAME_VARIABLE, REPORT_VARIABLE, VANISHED_STATUS
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 180
-#: How a test says that a promise is broken: an assertion, an exception that did not come, or the
-#: product's own last guard.
-_REAL = ("AssertionError", "Failed", "Fatal")
+#: How a test says that a promise is broken: an assertion, an exception that did not come, the
+#: product's own last guard, or that the test waited in vain, within a limit of its own.
+_REAL = ("AssertionError", "Failed", "Fatal", "TimeoutError")
 #: So, too, if the test itself does not find what it expects. Anywhere else it may be a mistake in
 #: the mutant.
 _REAL_IN_A_TEST = ("IndexError", "KeyError", "ValueError", "StopIteration", "AttributeError")

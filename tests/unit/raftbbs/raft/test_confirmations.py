@@ -119,6 +119,11 @@ def test_a_follower_reads_what_it_has_applied_itself(calm: Lab) -> None:
         calm.step("C")
         calm.pump("C", "A")
     calm.step("A")
+    [answer] = [frame for frame in calm.queues["A", "B"] if frame.HasField("read_index_reply")]
+    assert answer.read_index_reply.ok
+    calm.members["B"].inbox.append(("A", answer))
+    calm.queues["A", "B"].remove(answer)
+    calm.step("B")
     assert number not in calm.reads  # the leader has answered, but B lacks the entry
     calm.settle()
     assert calm.reads[number].ok

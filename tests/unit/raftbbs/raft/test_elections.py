@@ -69,15 +69,20 @@ def test_a_vote_counts_once_and_only_from_a_voter() -> None:
         assert _vote(table, "C", term) is Role.LEADER
 
 
-def test_a_member_that_was_cut_off_does_not_raise_the_term() -> None:
+@pytest.mark.parametrize("ways", [[("A", "C"), ("B", "C"), ("C", "A"), ("C", "B")], [("A", "C")]])
+def test_a_member_that_was_cut_off_does_not_raise_the_term(ways: list[tuple[str, str]]) -> None:
+    """Neither one that is alone, nor one that only does not hear the leader."""
     with lab() as table:
         table.elect("A", "BC")
         table.settle()
-        table.isolate("C")
+        for way in ways:
+            table.cut(*way)
         for _ in range(20):
             table["C"]._library.election_deadline = table.now
             table.step("C")
             table.settle("AB", rounds=1)
+            for other in "AB":
+                table.pump("C", other)
         assert table.leadership("C").term == 1
         table.join("C")
         table.settle()
