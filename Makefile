@@ -5,17 +5,19 @@
 #   DIEGOD_NO_APT=1     never install a Debian package
 #   ARGS='-k lease'     more arguments for the program behind the target
 #   SEEDS=1..500        the seeds that `make sim` runs; without it: new ones
+#   MUTANTS='lease …'   the mutants that `make mutants` tries, by the beginnings of their names
 
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?=
+MUTANTS ?=
 
 RUN := .venv/bin/python -m
 
 export PYTHON
 export PATH := $(CURDIR)/.cache/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test lint types sim bench docs clean environment machine
+.PHONY: help demo test lint types sim mutants bench docs clean environment machine
 
 help:
 	@echo "make demo    a cluster, real containers, and everything that can fail failing, in front of you"
@@ -23,6 +25,7 @@ help:
 	@echo "make lint    ruff, the import contracts, generated code against the .proto files"
 	@echo "make types   mypy, strict"
 	@echo "make sim     the whole ring on a virtual clock, under faults, from new seeds (SEEDS=a..b)"
+	@echo "make mutants each measure and guard taken away, one at a time: who notices?"
 	@echo "make bench   the numbers"
 	@echo "make docs    links, code blocks and reference pages of the documentation"
 	@echo "make clean   removes what the targets made, but for .venv"
@@ -54,6 +57,9 @@ types: environment
 
 sim: environment
 	@$(RUN) tests.sim $(SEEDS) $(ARGS)
+
+mutants: machine
+	@$(RUN) tests.mutants $(MUTANTS) $(ARGS)
 
 bench: machine
 	@$(RUN) tests.bench $(ARGS)

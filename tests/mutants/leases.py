@@ -124,11 +124,7 @@ LEASES = (
         "cell",
         "a cell starts what is placed on it, without asking",
         around("cellruntime.core.tasks:prepared", _not_even_asked),
-        (
-            "tests/unit/cellruntime/core/test_tasks.py"
-            "::test_an_unanswered_question_is_asked_again_and_nothing_runs_meanwhile",
-            "tests/unit/cellruntime/core/test_tasks.py::test_a_row_that_says_running_is_no_grant",
-        ),
+        ("tests/unit/cellruntime/core/test_tasks.py::test_a_row_that_says_running_is_no_grant",),
         replace(RING, seeds=12, must=True),
     ),
     Mutant(

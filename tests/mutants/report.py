@@ -17,7 +17,7 @@ def line(verdict: Verdict) -> str:
 def summary(verdicts: Sequence[Verdict], seconds: float) -> str:
     alive = [verdict for verdict in verdicts if verdict.complaints]
     found = [verdict for verdict in verdicts if verdict.needed]
-    tried = [verdict for verdict in verdicts if verdict.mutant.chance is not None]
+    tried = [verdict for verdict in verdicts if verdict.tried]
     fate = f"{len(alive)} NOT KILLED" if alive else "all of them killed"
     return (
         f"{len(verdicts)} mutants, {fate}; chance alone found {len(found)} of the {len(tried)} that "

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 180
 #: How a test says that a promise is broken: an assertion, an exception that did not come, the
 #: product's own last guard, or that the test waited in vain, within a limit of its own.
-_REAL = ("AssertionError", "Failed", "Fatal", "TimeoutError")
+_REAL = ("AssertionError", "Failed", "Fatal", "Replaced", "TimeoutError")
 #: So, too, if the test itself does not find what it expects. Anywhere else it may be a mistake in
 #: the mutant.
 _REAL_IN_A_TEST = ("IndexError", "KeyError", "ValueError", "StopIteration", "AttributeError")
@@ -39,15 +39,16 @@ class Verdict:
     killers: list[str] = field(default_factory=list)
     says: str = ""
     needed: int | None = None
+    tried: int = 0
     complaints: list[str] = field(default_factory=list)
 
     @property
     def seeds(self) -> str:
         """How many seeds it took."""
         chance = self.mutant.chance
-        if chance is None:
+        if chance is None or not self.tried:
             return "–"
-        return f"{self.needed} {chance.world}" if self.needed else f"> {chance.seeds} {chance.world}"
+        return f"{self.needed or f'> {self.tried}'} {chance.world}"
 
 
 def judge(mutant: Mutant, seeds: bool = True) -> Verdict:
@@ -130,7 +131,7 @@ def _by_chance(verdict: Verdict) -> None:
         verdict.complaints.append(f"{chance.world}: {_last_line(done)}")
         return
     found = json.loads(done.stdout.splitlines()[-1])
-    verdict.needed = found["needed"]
+    verdict.needed, verdict.tried = found["needed"], chance.seeds
     if not found["reached"]:
         verdict.complaints.append(f"not reached: no seed of {chance.world} ran into it")
     elif chance.must and verdict.needed is None:
