@@ -1,7 +1,7 @@
 """`python -m tests.mutants [NAME…] [--markdown FILE]`: which mutant is found out by whom.
 
-Exit status 1 if there is one that nobody finds, or that is out of touch with the product; 2 if there
-is no such mutant.
+Exit status 1 if there is one that nobody finds, or that is out of touch with the product; 2 if
+there is no such mutant.
 """
 
 import argparse

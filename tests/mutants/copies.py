@@ -251,7 +251,9 @@ COPIES = (
         "cluster-id-not-compared",
         "M12",
         "a member of another cluster takes part",
-        around("raftbbs.raft.greeting:Greeting._complaint", _complaining_less(cluster_id="cluster")),
+        around(
+            "raftbbs.raft.greeting:Greeting._complaint", _complaining_less(cluster_id="cluster")
+        ),
         (_ANOTHER_STORE,),
     ),
     Mutant(

@@ -11,6 +11,7 @@ from tests.mutants.mutant import RAFT, Chance, Mutant
 from tests.mutants.surgery import all_of, around, never_fails, says
 
 _JOURNAL = "raftbbs.raft.journal:Journal"
+_COMMIT = "raftbbs.raft.step_transaction:StepTransaction.commit"
 _NOT_IN_A_JOURNAL = "raft/test_journal.py::test_what_must_not_happen_ends_the_member"
 
 
@@ -187,7 +188,7 @@ DURABILITY = (
         "answer-before-commit",
         "M2",
         "what a step has to say goes out, and then what it wrote is lost",
-        around("raftbbs.raft.step_transaction:StepTransaction.commit", _commit_put_off),
+        around(_COMMIT, _commit_put_off),
         (
             "raft/test_engine.py::test_what_was_answered_survives_a_loss_of_power_everywhere",
             "raft/test_engine.py::test_a_restart_keeps_term_vote_log_and_state",
@@ -200,7 +201,7 @@ DURABILITY = (
         "votes and acknowledgements go out before they are on disk; answers wait",
         all_of(
             around("raftbbs.raft.engine:Engine.step", _step_says_what_it_is),
-            around("raftbbs.raft.step_transaction:StepTransaction.commit", _commit_with_answers_only),
+            around(_COMMIT, _commit_with_answers_only),
         ),
         (
             "raft/test_engine.py::test_what_was_answered_survives_a_loss_of_power_everywhere",
@@ -212,7 +213,7 @@ DURABILITY = (
         "failed-commit-goes-on",
         "M2",
         "a commit that failed is passed over, and its step speaks",
-        around("raftbbs.raft.step_transaction:StepTransaction.commit", _commit_that_may_fail),
+        around(_COMMIT, _commit_that_may_fail),
         ("raft/test_engine.py::test_a_store_that_fails_ends_the_member",),
     ),
     Mutant(

@@ -56,8 +56,9 @@ def _half_a_minute(conf: Any, timing: Any) -> Any:
     return made
 
 
-def _without_noop(wait: Any, confirmations: Any, purpose: Any, id_: int, peer: str, view: Any) -> None:
-    wait(confirmations, purpose, id_, peer, replace(view, noop_index=0))
+def _without_noop(wait: Any, confirmations: Any, *waiting: Any) -> None:
+    *what, view = waiting
+    wait(confirmations, *what, replace(view, noop_index=0))
 
 
 def _as_if_applied(settle: Any, confirmations: Any, view: Any) -> None:

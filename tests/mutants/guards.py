@@ -73,8 +73,8 @@ def _attempt(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any
 
 def _cell(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
     """Whoever speaks counts as the cell that the row is on."""
-    row = _row_of(view, kind, command)
-    holder = (row.cell_id or getattr(row, "placed_cell_id", "")) if row is not None else ""
+    row: Any = _row_of(view, kind, command)
+    holder = (row.cell_id or row.placed_cell_id) if row is not None else ""
     return rule(view, command, replace(context, by=f"cell/{holder}") if holder else context)
 
 

@@ -20,8 +20,8 @@ def summary(verdicts: Sequence[Verdict], seconds: float) -> str:
     tried = [verdict for verdict in verdicts if verdict.tried]
     fate = f"{len(alive)} NOT KILLED" if alive else "all of them killed"
     return (
-        f"{len(verdicts)} mutants, {fate}; chance alone found {len(found)} of the {len(tried)} that "
-        f"seeds were tried on; {seconds:.0f} s"
+        f"{len(verdicts)} mutants, {fate}; chance alone found {len(found)} of the {len(tried)} "
+        f"that seeds were tried on; {seconds:.0f} s"
     )
 
 

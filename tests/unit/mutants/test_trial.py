@@ -99,7 +99,8 @@ def test_a_mutant_that_stumbles_proves_nothing() -> None:
 
 
 def test_seeds_that_have_to_find_a_mutant_and_do_not_are_a_failure() -> None:
-    unseen = replace(MUTANTS["conflict-with-what-is-committed"], chance=Chance("raft", 1, must=True))
+    chance = Chance("raft", 1, must=True)
+    unseen = replace(MUTANTS["conflict-with-what-is-committed"], chance=chance)
     assert judge(unseen).complaints == ["survived 1 seeds of raft"]
 
 

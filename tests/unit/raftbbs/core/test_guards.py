@@ -52,9 +52,15 @@ def _cell(command: str, reason: str) -> Case:
 
 
 def _attempt(command: str) -> Case:
-    return Case(
-        "attempt", command, "WrongAttempt", fields=lambda scene: {"attempt": scene.task().attempt - 1}
-    )
+    def earlier(scene: Scene) -> dict[str, object]:
+        return {"attempt": scene.task().attempt - 1}
+
+    return Case("attempt", command, "WrongAttempt", fields=earlier)
+
+
+def _incarnation(command: str) -> Case:
+    of_another_life: dict[str, object] = {"cell_incarnation": 2}
+    return Case("cell_incarnation", command, "StaleIncarnation", fields=lambda s: of_another_life)
 
 
 def _place_elsewhere(scene: Scene) -> None:
@@ -110,10 +116,8 @@ CASES = [
     ),
     Case("cell", "register_cell", "PermissionDenied", by="cell/c2"),
     # A placement names the registration of its cell, and nothing is placed twice.
-    Case("cell_incarnation", "place_task", "StaleIncarnation", fields=lambda s: {"cell_incarnation": 2}),
-    Case(
-        "cell_incarnation", "place_instance", "StaleIncarnation", fields=lambda s: {"cell_incarnation": 2}
-    ),
+    _incarnation("place_task"),
+    _incarnation("place_instance"),
     Case("cell_present", "place_task", "CellMissing", before=Scene.lose_cell),
     Case("cell_present", "place_instance", "CellMissing", before=Scene.lose_cell),
     Case("placed", "place_task", CONFLICT, before=_place_elsewhere),
@@ -260,7 +264,9 @@ def test_a_second_result_changes_nothing(scene: Scene) -> None:
     assert (scene.task().state, scene.task().exit_status) == (Task.COMPLETED, 0)
 
 
-RETRIED = ["scale_lrp", "desire_lrp", "place_task", "withdraw_task", "reject_task", "claim_instance"]
+RETRIED = [
+    *("scale_lrp", "desire_lrp", "place_task", "withdraw_task", "reject_task", "claim_instance")
+]
 
 
 @pytest.mark.parametrize("kind", RETRIED)
