@@ -40,6 +40,6 @@ class Mutant:
         return tuple(node if node.startswith("tests/") else _UNIT + node for node in self.tests)
 
 
-RAFT = Chance("raft", 30)
+RAFT = Chance("raft", 20)
 STORMS = Chance("storms", 20)
 RING = Chance("ring", 6)

@@ -17,7 +17,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import NAME_VARIABLE, REPORT_VARIABLE, VANISHED_STATUS
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 180
+LIMIT_S = 900  # of a process; a single test ends by itself long before
 #: How a test says that a promise is broken: an assertion, an exception that did not come, the
 #: product's own last guard, or that the test waited in vain, within a limit of its own.
 _REAL = ("AssertionError", "Failed", "Fatal", "Replaced", "TimeoutError")
