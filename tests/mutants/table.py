@@ -7,6 +7,7 @@ from tests.mutants.guards import GUARDS
 from tests.mutants.leases import LEASES
 from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Mutant
+from tests.mutants.speakers import SPEAKERS
 from tests.mutants.state import STATE
 
 
@@ -20,6 +21,4 @@ def _by_name(*tables: tuple[Mutant, ...]) -> dict[str, Mutant]:
     return found
 
 
-MUTANTS = _by_name(
-    DURABILITY, MESSAGES, ELECTIONS, STATE, COPIES, LEASES, GUARDS
-)
+MUTANTS = _by_name(DURABILITY, MESSAGES, ELECTIONS, STATE, COPIES, LEASES, GUARDS, SPEAKERS)

@@ -8,7 +8,6 @@ import pytest
 from diegod.internal.v1 import command_pb2 as c
 from diegod.internal.v1.raft_pb2 import AppendReply
 from diegod.raftbbs import core
-from tests.mutants.guards import GUARDS
 from tests.mutants.surgery import Surgery, TargetVanished
 from tests.mutants.table import MUTANTS
 from tests.mutants.trial import ROOT
@@ -46,7 +45,7 @@ def test_every_measure_has_a_mutant() -> None:
 
 
 def test_every_command_that_compares_has_a_mutant() -> None:
-    guarded = {mutant.command for mutant in GUARDS if mutant.command}
+    guarded = {mutant.command for mutant in MUTANTS.values() if mutant.command}
     assert guarded | WITHOUT_GUARD == set(core.RULES)
     assert not guarded & WITHOUT_GUARD
 
