@@ -7,6 +7,7 @@
 #   SEEDS=1..500        the seeds that `make sim` runs; without it: new ones
 #   MINUTES=60 SEED=7   how long `make chaos` goes on, and what it does; without: 5, and a new one
 #   SIM=bbs             one of the two simulations: bbs or ring; without it: both
+#   MUTANTS='lease …'   the mutants that `make mutants` tries, by the beginnings of their names
 
 PYTHON ?= python3
 ARGS ?=
@@ -14,13 +15,14 @@ SEEDS ?=
 MINUTES ?= 5
 SEED ?=
 SIM ?=
+MUTANTS ?=
 
 RUN := .venv/bin/python -m
 
 export PYTHON
 export PATH := $(CURDIR)/.cache/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test lint types sim chaos bench bench-bbs docs clean environment machine
+.PHONY: help demo test lint types sim mutants chaos bench bench-bbs docs clean environment machine
 
 help:
 	@echo "make demo    a cluster, real containers, and everything that can fail failing, in front of you"
@@ -28,6 +30,7 @@ help:
 	@echo "make lint    ruff, the import contracts, generated code against the .proto files"
 	@echo "make types   mypy, strict"
 	@echo "make sim     the BBS, and the whole ring, on a virtual clock, under faults (SEEDS=a..b, SIM=bbs)"
+	@echo "make mutants each measure and guard taken away, one at a time: who notices?"
 	@echo "make chaos   three real members under faults and load, judged (MINUTES=5 SEED=N)"
 	@echo "make bench   the numbers"
 	@echo "make bench-bbs  the BBS beside etcd, in one run (ARGS='bulk lone --rows 5000', ARGS='-o json')"
@@ -64,6 +67,9 @@ sim: environment
 
 chaos: machine
 	@$(RUN) tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: machine
+	@$(RUN) tests.mutants $(MUTANTS) $(ARGS)
 
 bench: machine
 	@$(RUN) tests.bench $(ARGS)

@@ -8,6 +8,7 @@ is desired must become so. `Report.violations` is empty when every promise held.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 

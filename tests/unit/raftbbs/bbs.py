@@ -153,7 +153,8 @@ async def collected(replies: AsyncIterator[Any]) -> list[Any]:
 async def refused(awaitable: Any) -> DomainError:
     """The refusal that must come."""
     try:
-        reply = await awaitable
+        async with asyncio.timeout(5):
+            reply = await awaitable
     except DomainError as error:
         return error
     raise AssertionError(f"it was not refused, but answered with {reply}")

@@ -145,7 +145,9 @@ async def test_more_writes_than_memory_should_hold_are_refused_at_once(
 ) -> None:
     hand.member._limits = LoadLimits(queued_writes=2)
     waiting = [await _begun(hand.member.submit([_command()])) for _ in range(2)]
-    assert (await refused(hand.member.submit([_command()]))).reason is Reason.RESOURCE_EXHAUSTED
+    third = await _begun(hand.member.submit([_command()]))
+    assert third.done()
+    assert (await refused(third)).reason is Reason.RESOURCE_EXHAUSTED
     submissions = hand.member.take().submissions
     hand.deliver(outcomes=[(each.id, [Outcome()]) for each in submissions])
     await asyncio.gather(*waiting)

@@ -6,6 +6,8 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from diegod.internal.v1 import command_pb2 as c
+from diegod.raftbbs import core
+from diegod.raftbbs.core.decision import Decision
 from diegod.raftbbs.store.envelope import EnvelopeError
 from tests.unit.raftbbs.core.board import Board, a_task
 
@@ -61,3 +63,21 @@ def test_a_damaged_row_ends_this_member_and_is_no_answer(board: Board, damage: b
         transaction.put_stored(tasks.rows, number, damage)
     with pytest.raises((EnvelopeError, DecodeError)):
         board.say("user/ann", cancel_task=c.CancelTask(task_guid="t1"))
+
+
+def test_a_mistake_in_a_rule_is_that_commands_answer(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises. It writes nothing, and those around it in the entry are carried out."""
+    role, _ = core.RULES["cancel_task"]
+
+    def mistaken(*arguments: object) -> Decision:
+        raise AssertionError("a rule's own")
+
+    monkeypatch.setitem(core.RULES, "cancel_task", (role, mistaken))
+    one, other = (c.Command(by="user/ann", desire_task=_desire(guid)) for guid in ("t1", "t2"))
+    cancel = c.Command(by="user/ann", cancel_task=c.CancelTask(task_guid="t1"))
+    applied = board.entry(one, cancel, other)
+    assert [outcome.reason for outcome in applied.outcomes] == ["", "InvalidRequest", ""]
+    assert "can't be applied: AssertionError" in applied.outcomes[1].message
+    assert [change.task.task_guid for change in applied.changes] == ["t1", "t2"]

@@ -1,6 +1,6 @@
 """A tick: what becomes of commands, reads and renewals, and what the leader does by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,18 @@ from diegod.internal.v1.command_pb2 import (
     RegisterCell,
     UpsertDomain,
 )
+from diegod.internal.v1.raft_pb2 import RaftFrame
 from diegod.models.errors import DomainError, Reason
-from diegod.raftbbs.core.leases import GRACE_S
+from diegod.raftbbs.core.leases import GRACE_S, LeaseTable
+from diegod.raftbbs.raft.api import (
+    Answer,
+    AnswerStatus,
+    Confirmation,
+    Leadership,
+    Proposal,
+    Role,
+    StepResult,
+)
 from diegod.raftbbs.raft.membership import Membership
 from diegod.raftbbs.store.counters import Counters
 from diegod.raftbbs.store.state import StateView
@@ -24,6 +34,7 @@ from diegod.raftbbs.ticking import (
     Inbox,
     Renewal,
     Submission,
+    Ticking,
     TickResult,
     TransferRequest,
 )
@@ -326,3 +337,80 @@ def test_a_transfer_that_can_not_be_is_answered(bench: Bench) -> None:
     assert number == 9
     assert error is not None
     assert error.message == "m2 is no other voter of this cluster"
+
+
+class ToldLog:
+    """A log that leads, and says of proposals and confirmations what it is told to."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.confirmations: list[Confirmation] = []
+        self.proposed: list[Proposal] = []
+        self.asked: list[int] = []
+
+    def step(
+        self,
+        inbox: Sequence[tuple[str, RaftFrame]],
+        proposals: Sequence[Proposal],
+        reads: Sequence[int],
+        now: float,
+    ) -> StepResult:
+        self.proposed += proposals
+        answers, self.answers = self.answers, []
+        confirmations, self.confirmations = self.confirmations, []
+        return StepResult(self.leadership(), answers=answers, confirmations=confirmations)
+
+    def connected(self, peer: str) -> None: ...
+
+    def disconnected(self, peer: str) -> None: ...
+
+    def request_confirmation(self, id: int) -> None:  # noqa: A002 - as the protocol has it
+        self.asked.append(id)
+
+    def next_deadline(self) -> float:
+        return float("inf")
+
+    def leadership(self) -> Leadership:
+        return Leadership(Role.LEADER, "m1", 1, 1, 1, 1, 1, True, 1, 1)
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[tuple[Ticking, ToldLog]]:
+    made, log = parts(tmp_path / "m1", now=BEGIN), ToldLog()
+    leases = LeaseTable(TTL_S)
+    yield Ticking("m1", log, made.environment, made.tables, leases), log
+    made.environment.close()
+
+
+def test_what_may_be_applied_is_never_said_not_to_be(told: tuple[Ticking, ToldLog]) -> None:
+    ticking, log = told
+    ticking.tick(Inbox(submissions=[Submission(1, [_domain("a")])]), BEGIN, WALL)
+    for status, reason in (
+        (AnswerStatus.UNKNOWN, Reason.UNKNOWN_OUTCOME),
+        (AnswerStatus.NOT_LEADER, Reason.NOT_LEADER),
+        (AnswerStatus.REFUSED, Reason.RESOURCE_EXHAUSTED),
+    ):
+        log.answers = [Answer(log.proposed[-1].id, status)]
+        [(_, refusal)] = ticking.tick(Inbox(), BEGIN, WALL).outcomes
+        assert isinstance(refusal, DomainError)
+        assert refusal.reason is reason
+        ticking.tick(Inbox(submissions=[Submission(1, [_domain("a")])]), BEGIN, WALL)
+
+
+def test_a_renewal_is_answered_only_after_leadership_is_confirmed(
+    told: tuple[Ticking, ToldLog],
+) -> None:
+    ticking, log = told
+    ticking.tick(Inbox(), BEGIN, WALL)
+    cell = Cell(cell_id="c1", incarnation=1, state=Cell.PRESENT)
+    ticking._leases.rearm([cell], [], BEGIN)
+    inbox = Inbox(renewals=[Renewal(7, ("cell", "c1"), 1)])
+    assert ticking.tick(inbox, BEGIN, WALL).renewals == []
+    assert ticking.tick(Inbox(), BEGIN, WALL).renewals == []
+    log.confirmations = [Confirmation(log.asked[0], ok=True)]
+    assert ticking.tick(Inbox(), BEGIN, WALL).renewals == [(7, True)]
+    ticking.tick(Inbox(renewals=[Renewal(8, ("cell", "c1"), 1)]), BEGIN, WALL)
+    log.confirmations = [Confirmation(log.asked[1], ok=False)]
+    [(_, refusal)] = ticking.tick(Inbox(), BEGIN, WALL).renewals
+    assert isinstance(refusal, DomainError)
+    assert refusal.reason is Reason.NOT_LEADER

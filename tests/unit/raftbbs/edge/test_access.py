@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from diegod.internal.v1.command_pb2 import Command, DesireTask, UpsertDomain
+from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.edge import access
 from diegod.raftbbs.edge.access import unhurried
 from diegod.raftbbs.edge.cells import CellService
 from diegod.raftbbs.edge.tasks import TaskService
+from diegod.raftbbs.edge.watch import EventService
 from diegod.v1 import cell_pb2, task_pb2
+from diegod.v1.event_pb2 import WatchRequest
 from diegod.v1.record_pb2 import Task
-from tests.unit.raftbbs.bbs import ANN, C1, Bbs, collected, running
+from tests.unit.raftbbs.bbs import ANN, C1, Bbs, collected, refused, running
 
 
 async def _tasks(bbs: Bbs, count: int) -> None:
@@ -88,3 +93,29 @@ async def test_readers_who_stopped_reading_take_no_reader_from_the_tick(tmp_path
             await asyncio.gather(*stalled, return_exceptions=True)
             for listing in listings:
                 await listing.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_read_is_linearizable_unless_it_is_asked_to_be_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a member can't prove that it is up to date, only who wants it stale gets an answer."""
+    async with running(tmp_path / "m1") as bbs:
+        await _tasks(bbs, 2)
+        no_leader = DomainError(Reason.UNAVAILABLE, "no leader")
+
+        async def barrier() -> None:
+            raise no_leader
+
+        monkeypatch.setattr(bbs.member, "barrier", barrier)
+        tasks, cells = TaskService(bbs.access), CellService(bbs.access)
+        for fresh in (
+            tasks.get(task_pb2.GetTaskRequest(task_guid="t1"), ANN),
+            collected(tasks.list(task_pb2.ListTasksRequest(), ANN)),
+            collected(cells.list(cell_pb2.ListCellsRequest(), ANN)),
+            cells.get(cell_pb2.GetCellRequest(cell_id="c1"), ANN),
+            collected(EventService(bbs.access).watch(WatchRequest(), ANN)),
+        ):
+            assert await refused(fresh) is no_leader
+        stale = await tasks.get(task_pb2.GetTaskRequest(task_guid="t1", stale=True), ANN)
+        assert stale.task.task_guid == "t1"
+        assert await collected(tasks.list(task_pb2.ListTasksRequest(stale=True), ANN))

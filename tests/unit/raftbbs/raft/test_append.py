@@ -194,6 +194,10 @@ def _conflict(entries: int) -> int:
         for number in range(entries + 20):
             table.step("B", b"kept%d" % number)
         table.settle("BC")
+        while table.step("B", seconds=0.3).leadership.leads:
+            table.queues["B", "C"].clear()
+        table.elect("C", "B")  # who begins to send at its own end, beyond A's
+        table.settle("BC")
         table.join("A")
         for heartbeats in range(100):
             if table.applied("A") == table.applied("B") and len(table.applied("A")) > entries:

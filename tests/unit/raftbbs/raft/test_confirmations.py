@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, ReadIndexReply
+from diegod.raftbbs.raft.api import Limits
 from tests.unit.raftbbs.raft.lab import Lab, lab
 from tests.unit.raftbbs.raft.raw_library import raw_cluster
 
@@ -118,6 +119,11 @@ def test_a_follower_reads_what_it_has_applied_itself(calm: Lab) -> None:
         calm.step("C")
         calm.pump("C", "A")
     calm.step("A")
+    [answer] = [frame for frame in calm.queues["A", "B"] if frame.HasField("read_index_reply")]
+    assert answer.read_index_reply.ok
+    calm.members["B"].inbox.append(("A", answer))
+    calm.queues["A", "B"].remove(answer)
+    calm.step("B")
     assert number not in calm.reads  # the leader has answered, but B lacks the entry
     calm.settle()
     assert calm.reads[number].ok
@@ -215,3 +221,29 @@ def test_a_single_member_answers_at_once() -> None:
         number = _read(table, "A")
         assert table.reads[number].ok
         assert table.confirmations[7].ok
+
+
+def test_a_leader_reads_what_it_has_applied_itself() -> None:
+    """With a backlog of what is committed, leadership is proved long before all of it is there."""
+    with lab(limits=Limits(apply_entries=2)) as table:
+        table.elect("A", "BC")
+        table.settle()
+        table.step("A", *(b"%d" % number for number in range(12)))
+        table.pump_all()
+        for who in "BC":
+            table.step(who)
+        number = None
+        for _ in range(20):
+            table.pump_all()
+            view = table.step("A").leadership
+            if number is None and view.commit_index > view.applied_index + 6:
+                number = _read(table, "A")
+            for who in "BC":
+                table.step(who)
+            if number in table.reads:
+                break
+        assert number is not None
+        read = table.reads[number]
+        assert read.ok
+        assert read.index <= table.leadership("A").applied_index
+        assert len(table.applied("A")) == 12

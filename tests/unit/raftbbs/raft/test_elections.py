@@ -3,7 +3,14 @@
 import pytest
 from pysyncobj.node import Node
 
-from diegod.internal.v1.raft_pb2 import RaftFrame, StaleTerm, VoteReply, VoteRequest
+from diegod.internal.v1.raft_pb2 import (
+    PreVoteReply,
+    PreVoteRequest,
+    RaftFrame,
+    StaleTerm,
+    VoteReply,
+    VoteRequest,
+)
 from diegod.raftbbs.raft.api import Role
 from tests.unit.raftbbs.raft.lab import Lab, lab
 from tests.unit.raftbbs.raft.raw_library import raw_cluster
@@ -62,15 +69,20 @@ def test_a_vote_counts_once_and_only_from_a_voter() -> None:
         assert _vote(table, "C", term) is Role.LEADER
 
 
-def test_a_member_that_was_cut_off_does_not_raise_the_term() -> None:
+@pytest.mark.parametrize("ways", [[("A", "C"), ("B", "C"), ("C", "A"), ("C", "B")], [("A", "C")]])
+def test_a_member_that_was_cut_off_does_not_raise_the_term(ways: list[tuple[str, str]]) -> None:
+    """Neither one that is alone, nor one that only does not hear the leader."""
     with lab() as table:
         table.elect("A", "BC")
         table.settle()
-        table.isolate("C")
+        for way in ways:
+            table.cut(*way)
         for _ in range(20):
             table["C"]._library.election_deadline = table.now
             table.step("C")
             table.settle("AB", rounds=1)
+            for other in "AB":
+                table.pump("C", other)
         assert table.leadership("C").term == 1
         table.join("C")
         table.settle()
@@ -135,3 +147,32 @@ def test_with_nobody_connected_a_member_waits_for_its_next_deadline() -> None:
         result = table.step("C")
         assert result.leadership.role is Role.FOLLOWER
         assert table["C"].next_deadline() > table.now + 0.4
+
+
+@pytest.mark.parametrize(("last", "promised"), [(3, False), (4, True)])
+def test_a_shorter_log_gets_no_pre_vote(last: int, promised: bool) -> None:
+    """Whoever could not win would only raise the term for nothing."""
+    with lab() as table:
+        table.elect("A", "BC")
+        table.settle()
+        table.step("A", b"third", b"fourth")
+        table.settle()
+        table.isolate("A")
+        table.queues["B", "C"].clear()
+        table.now += 2.0
+        request = PreVoteRequest(term=1, last_log_term=1, last_log_index=last)
+        table.members["B"].inbox.append(("C", RaftFrame(pre_vote_request=request)))
+        table.step("B")
+        assert ("pre_vote_reply" in table.kinds("B", "C")) == promised
+
+
+def test_a_pre_vote_of_an_earlier_term_does_not_count() -> None:
+    with lab() as table:
+        table.elect("A", "BC")
+        table.settle()
+        table.expire("B")
+        table.step("B")
+        for term, role in ((0, Role.FOLLOWER), (1, Role.CANDIDATE)):
+            reply = RaftFrame(pre_vote_reply=PreVoteReply(term=term))
+            table.members["B"].inbox.append(("C", reply))
+            assert table.step("B").leadership.role is role

@@ -182,6 +182,23 @@ def test_the_applied_index_is_in_the_transaction_of_the_state(calm: Lab) -> None
         assert transaction.get(member.state, state.applied_index.to_bytes(8, "big")) == b"first"
 
 
+def test_nothing_is_applied_again_after_a_restart() -> None:
+    class Counting(Member):
+        def apply(self, transaction: WriteTransaction, index: int, payload: bytes) -> object:
+            assert transaction.get(self.state, index.to_bytes(8, "big")) is None, f"{index} again"
+            return super().apply(transaction, index, payload)
+
+    with lab(member_class=Counting) as table:
+        table.elect("A", "BC")
+        table.settle()
+        table.step("A", b"first", b"second")
+        table.settle()
+        table.crash("B")
+        table.start("B")
+        table.settle()
+        assert table.applied("B") == [b"first", b"second"]
+
+
 # What becomes of a proposal.
 
 

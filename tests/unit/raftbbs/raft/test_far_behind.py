@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from diegod.internal.v1.command_pb2 import Batch, Command, UpsertDomain
 from diegod.raftbbs.raft.api import AnswerStatus, Replaced
 from diegod.raftbbs.raft.journal import read_hard_state
-from diegod.raftbbs.store.environment import Environment
+from diegod.raftbbs.replica import Replica
+from diegod.raftbbs.store.environment import Environment, WriteTransaction
 from diegod.raftbbs.store.identity import META_TABLE
+from diegod.raftbbs.store.state import StateView
+from diegod.raftbbs.store.tables import Tables
+from diegod.v1.record_pb2 import Change
 from tests.unit.raftbbs.raft.behind import SMALL, WRITTEN, Later, leave_behind, until_installed
-from tests.unit.raftbbs.raft.lab import Lab, lab
+from tests.unit.raftbbs.raft.lab import Lab, Member, lab
 from tests.unit.raftbbs.raft.raw_library import raw_cluster
 
 
@@ -97,6 +102,45 @@ def test_writes_that_no_majority_has_are_not_acknowledged_by_a_copy() -> None:
         assert table.applied("A") == table.applied("B") == WRITTEN
         answered = [table.answers[id_].status for id_ in (1, 2) if id_ in table.answers]
         assert AnswerStatus.OK not in answered
+
+
+class Board(Member):
+    """A member whose state is the BBS's, with its feed of changes."""
+
+    def __init__(self, lab: Lab, who: str) -> None:
+        super().__init__(lab, who)
+        self.tables = Tables.open(self.environment)
+
+    def apply(self, transaction: WriteTransaction, index: int, payload: bytes) -> object:
+        command = Command(by="user/ann", upsert_domain=UpsertDomain(domain=f"d{index}"))
+        batch = Batch(at_ns=index, commands=[command])
+        Replica(self.tables).apply_entry(transaction, index, batch.SerializeToString())
+        return super().apply(transaction, index, payload)
+
+    def changes(self, revision: int) -> list[Change]:
+        with self.environment.begin_read() as transaction:
+            return list(StateView(self.tables, transaction).changes_after(revision))
+
+
+def test_it_has_the_history_of_changes_without_a_gap() -> None:
+    """Whoever watched another member goes on here, as if nothing had been."""
+    with lab(limits=SMALL, member_class=Board) as table:
+        leave_behind(table)
+        table.join("C")
+        until_installed(table)
+        with pytest.raises(Replaced):
+            table.step("C")
+        table.crash("C")
+        table.start("C")
+        boards = {who: table.members[who] for who in "AC"}
+        assert all(isinstance(board, Board) for board in boards.values())
+        there, here = (board.changes(0) for board in boards.values())  # type: ignore[attr-defined]
+        assert len(here) == len(WRITTEN)
+        assert here == there
+        table.step("A", b"after")
+        table.settle()
+        news = boards["C"].changes(len(WRITTEN))  # type: ignore[attr-defined]
+        assert [change.revision for change in news] == [len(WRITTEN) + 1]
 
 
 def test_one_copy_serves_several() -> None:

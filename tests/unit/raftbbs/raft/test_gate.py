@@ -5,6 +5,7 @@ import pytest
 from diegod.internal.v1.raft_pb2 import (
     AppendEntries,
     AppendReply,
+    LogEntry,
     RaftFrame,
     RaftHello,
     ReadIndexRequest,
@@ -269,3 +270,28 @@ def test_one_reset_is_followed_by_one_resending() -> None:
             sent += _entries_on_the_way(table, "B")
             table.pump("A", "B")
         assert sent == [3]
+
+
+def test_a_leader_of_an_old_term_is_told_so() -> None:
+    """It hears of the new one from whomever it sends to, and its entries are not taken."""
+    with lab() as table:
+        table.elect("A", "BC")
+        table.settle()
+        table.isolate("A")
+        table.elect("B", "C")
+        table.settle("BC")
+        table.queues["C", "A"].clear()
+        end = table.leadership("C").log_last
+        late = AppendEntries(
+            term=1,
+            has_previous=True,
+            previous_index=end,
+            previous_term=1,
+            entries=[LogEntry(index=end + 1, term=1, command=b"\0late")],
+        )
+        table.link("C", "A")
+        table.members["C"].inbox.append(("A", RaftFrame(append_entries=late)))
+        table.step("C")
+        [told] = [frame for frame in table.queues["C", "A"] if frame.HasField("stale_term")]
+        assert told.stale_term.term == 2
+        assert table.leadership("C").log_last == end

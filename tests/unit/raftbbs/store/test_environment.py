@@ -251,3 +251,15 @@ def test_children_do_not_inherit_the_store(environment: Environment) -> None:
     held = [path.resolve() for path in Path("/proc/self/fd").iterdir()]
     assert environment.path / "data.mdb" in held
     assert str(environment.path) not in seen.stdout
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_store_flushes_each_commit(tmp_path: Path, durable: bool) -> None:
+    """Data and meta pages both; and the file is never written through memory, where a crash of the
+    process would leave half of a transaction. Only simulation asks for less."""
+    environment = Environment.open(tmp_path, create=True, durable=durable)
+    flags = environment._environment.flags()
+    environment.close()
+    assert (flags["sync"], flags["metasync"]) == (durable, durable)
+    assert not flags["writemap"]
+    assert not flags["map_async"]

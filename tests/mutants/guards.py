@@ -1,0 +1,223 @@
+"""The compare-and-sets of the commands, each of them blind for one thing that it compares.
+
+A blind rule sees the command, its speaker, or the rows as they would have to be for that one guard
+to let it through; the rest of it is the product's.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from diegod.raftbbs.core.requests import _row_of
+from diegod.v1.record_pb2 import Cell
+from tests.mutants.mutant import RING, Mutant
+from tests.mutants.seen import Seen, having
+from tests.mutants.surgery import Install, around, rule
+
+_REFUSES = "core/test_guards.py::test_what_is_not_as_it_was_believed_is_refused"
+
+
+# Each of these makes a rule blind: (rule, view, command, context) -> decision.
+
+
+def _revision(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    row = _row_of(view, kind, command)
+    if row is not None:
+        command.row_revision = row.provenance.revision
+    return rule(view, command, context)
+
+
+def _desired_revision(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    desired = view.desired_lrp(command.process_guid)
+    if desired is not None:
+        command.desired_revision = desired.provenance.revision
+    return rule(view, command, context)
+
+
+def _expected_revision(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    command.expected_revision = 0
+    return rule(view, command, context)
+
+
+def _attempt(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    task = view.task(command.task_guid)
+    if task is not None:
+        command.attempt = task.attempt
+    return rule(view, command, context)
+
+
+def _cell(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    """Whoever speaks counts as the cell that the row is on."""
+    row: Any = _row_of(view, kind, command)
+    holder = (row.cell_id or row.placed_cell_id) if row is not None else ""
+    return rule(view, command, replace(context, by=f"cell/{holder}") if holder else context)
+
+
+def _own_cell(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    return rule(view, command, replace(context, by=f"cell/{command.cell.cell_id}"))
+
+
+def _cell_incarnation(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    cell = view.cell(command.cell_id)
+    if cell is not None:
+        command.cell_incarnation = cell.incarnation
+    return rule(view, command, context)
+
+
+def _incarnation(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    cell = view.cell(command.cell_id)
+    if cell is not None:
+        command.incarnation = cell.incarnation
+    return rule(view, command, context)
+
+
+def _token(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    lock = view.lock(command.name)
+    if lock is not None:
+        command.token = lock.token
+    return rule(view, command, context)
+
+
+def _owner(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    lock = view.lock(command.name)
+    return rule(view, command, replace(context, by=lock.owner) if lock is not None else context)
+
+
+def _seeing(**instead: Callable[[Any], Any]) -> Any:
+    return lambda rule, view, command, context, kind: rule(Seen(view, **instead), command, context)
+
+
+def _definition(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    return rule(Seen(view, task_definition=lambda _: command.definition), command, context)
+
+
+def _domain(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    same = having(domain=command.desired_lrp.domain)
+    return rule(Seen(view, desired_lrp=same), command, context)
+
+
+_present = _seeing(cell=having(state=Cell.PRESENT))
+_missing = _seeing(cell=having(state=Cell.MISSING))
+_placed = _seeing(task=having(placed_cell_id=""), actual_lrp=having(placed_cell_id=""))
+_ordinary = _seeing(instances_at=lambda rows: [])
+_unowned = _seeing(lock=having(owner=""))
+
+_REPAIRS_OF_TASKS = ("place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task")
+_REPAIRS_OF_INSTANCES = tuple(
+    f"{verb}_instance"
+    for verb in ("place", "refuse", "withdraw", "unclaim", "suspect", "unsuspect", "retire")
+)
+_RESULTS_OF_INSTANCES = tuple(f"{verb}_instance" for verb in ("start", "crash", "remove", "reject"))
+
+#: What is compared -> by which commands, how each is made blind for it, and what that breaks.
+_BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
+    "row_revision": (
+        (*_REPAIRS_OF_TASKS, *_REPAIRS_OF_INSTANCES),
+        _revision,
+        "a repair is carried out on a row that has changed since it was decided",
+    ),
+    "desired_revision": (
+        ("create_instance",),
+        _desired_revision,
+        "an instance is created for an LRP that was changed meanwhile",
+    ),
+    "expected_revision": (
+        ("desire_lrp", "scale_lrp"),
+        _expected_revision,
+        "what somebody else changed meanwhile is overwritten",
+    ),
+    "attempt": (
+        ("start_task", "reject_task", "complete_task"),
+        _attempt,
+        "what a cell says of an earlier placement counts for the present one",
+    ),
+    "cell": (
+        ("start_task", "reject_task", "complete_task", "claim_instance", *_RESULTS_OF_INSTANCES),
+        _cell,
+        "a cell speaks of what is on another one",
+    ),
+    "own_cell": (("register_cell",), _own_cell, "a cell registers another one"),
+    "cell_incarnation": (
+        ("place_task", "place_instance"),
+        _cell_incarnation,
+        "a placement goes to a cell that has registered again since",
+    ),
+    "cell_present": (
+        ("place_task", "place_instance", "unsuspect_instance"),
+        _present,
+        "a cell that is missing counts as present",
+    ),
+    "cell_missing": (
+        ("suspect_instance",),
+        _missing,
+        "the instance of a present cell becomes a suspect",
+    ),
+    "placed": (("place_task", "place_instance"), _placed, "what is placed is placed once more"),
+    "ordinary": (
+        ("create_instance", "unsuspect_instance"),
+        _ordinary,
+        "an index gets a second ordinary instance",
+    ),
+    "incarnation": (
+        ("expire_cell",),
+        _incarnation,
+        "a cell that has registered again is missed because of its former life",
+    ),
+    "token": (
+        ("expire_lock", "release_lock"),
+        _token,
+        "a lock is taken from whoever acquired it later",
+    ),
+    "owner": (("release_lock",), _owner, "somebody releases the lock of another"),
+    "unowned": (("acquire_lock",), _unowned, "a lock that is held is acquired by a second owner"),
+    "definition": (("desire_task",), _definition, "another definition passes for the same task"),
+    "domain": (("desire_lrp",), _domain, "an LRP changes its domain unawares"),
+}
+#: Where a case of the test has another name than the guard.
+_CASE = {"own_cell": "cell", "unowned": "owner"}
+
+_STATES = {
+    "task": (*_REPAIRS_OF_TASKS, "start_task", "reject_task", "complete_task", "delete_task"),
+    "actual_lrp": (
+        *(each for each in _REPAIRS_OF_INSTANCES if each != "retire_instance"),
+        "claim_instance",
+        *_RESULTS_OF_INSTANCES,
+    ),
+}
+#: Guards whose loss the ring may come upon, too.
+_IN_THE_RING = {"start_task/attempt", "start_task/state", "place_task/row_revision"}
+
+
+def _blind() -> Iterator[Mutant]:
+    for guard, (commands, blind, breaks) in _BLIND.items():
+        for command in commands:
+            yield _of(command, guard, breaks, _of_rule(command, blind))
+
+
+def _of_rule(command: str, blind: Any) -> Install:
+    return rule(command, lambda *arguments: blind(*arguments, command))
+
+
+def _any_state() -> Iterator[Mutant]:
+    for kind, commands in _STATES.items():
+        for command in commands:
+            yield _of(
+                command,
+                "state",
+                "it is carried out in a state that the table does not allow it in",
+                around(f"models.{kind}_lifecycle:allows", _allowing(command)),
+            )
+
+
+def _allowing(command: str) -> Callable[..., bool]:
+    return lambda allows, state, asked: asked == command or allows(state, asked)
+
+
+def _of(command: str, guard: str, breaks: str, install: Install) -> Mutant:
+    case = f"{command}/{_CASE.get(guard, guard)}"
+    name = f"{command}/{guard}"
+    chance = RING if name in _IN_THE_RING else None
+    return Mutant(name, "core", breaks, install, (f"{_REFUSES}[{case}]",), chance, command)
+
+
+GUARDS: tuple[Mutant, ...] = (*_blind(), *_any_state())

@@ -1,0 +1,14 @@
+"""The stories with a script hold; that they have teeth is shown by the mutants that they kill."""
+
+from pathlib import Path
+
+from tests.sim import stories
+from tests.sim.ring import simulate
+
+
+def test_a_guid_that_is_used_again_is_another_task() -> None:
+    assert simulate(1, tell=stories.guid_used_again).violations == []
+
+
+def test_a_vote_is_given_once_a_term(tmp_path: Path) -> None:
+    assert stories.votes_of_one_term(tmp_path / "store") == ["bbs-a"]

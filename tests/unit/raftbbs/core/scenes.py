@@ -1,0 +1,189 @@
+"""Rows in every state, and for each command one that is accepted: what the guards' tests vary.
+
+`GOOD` says of a command in which scene it is good, who says it, and with which fields. Whatever it
+compares is filled in from the rows as they are.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from diegod.internal.v1 import command_pb2 as c
+from diegod.v1.record_pb2 import ActualLrp, Cell, NetInfo, Task
+from tests.unit.raftbbs.core.board import Board, a_task, an_lrp
+
+ANN, BRAIN, C1, BBS = "user/ann", "brain/b1", "cell/c1", "bbs/m1"
+
+
+class Scene:
+    """A board with a brain, two cells, a task t1 and an LRP web/0 as far as they are wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.board = Board.open(folder).with_brain().with_cell("c1").with_cell("c2")
+        self._done(ANN, desire_lrp=c.DesireLrp(desired_lrp=an_lrp(), definition=b"v1"))
+        self._done(ANN, desire_task=c.DesireTask(task=a_task(), definition=b"d"))
+
+    def close(self) -> None:
+        self.board.environment.close()
+
+    def good(self, kind: str, **changed: object) -> tuple[str, Any]:
+        """Who says a command that is accepted now, and the command, with some fields changed."""
+        _, by, fields = GOOD[kind]
+        body = getattr(c, c.Command.DESCRIPTOR.fields_by_name[kind].message_type.name)()
+        compared = {
+            "task_guid": "t1",
+            "process_guid": "web",
+            "instance_guid": self.instance().instance_guid if self._has_instance() else "",
+            "row_revision": self._row_revision(kind),
+            "desired_revision": self._desired_revision(),
+            "attempt": self.board.task("t1").attempt,
+        }
+        for name, value in (compared | fields | changed).items():
+            if name not in body.DESCRIPTOR.fields_by_name:
+                continue
+            if hasattr(value, "CopyFrom"):
+                getattr(body, name).CopyFrom(value)
+            else:
+                setattr(body, name, value)
+        return by, body
+
+    def say(self, by: str, kind: str, body: Any, **more: Any) -> c.Outcome:
+        return self.board.say(by, incarnation=self._incarnation(by), **{kind: body, **more})
+
+    def carried_out(self, kind: str, **changed: object) -> c.Outcome:
+        """Say the good command."""
+        by, body = self.good(kind, **changed)
+        outcome = self.say(by, kind, body)
+        assert not outcome.reason, f"{kind}: {outcome.message}"
+        return outcome
+
+    def task(self) -> Task:
+        return self.board.task("t1")
+
+    def instance(self) -> ActualLrp:
+        """The oldest one."""
+        return self.board.state().instances("web")[0]
+
+    def lose_cell(self, cell_id: str = "c1") -> None:
+        cell = self.board.state().cell(cell_id)
+        assert cell is not None
+        expire = c.ExpireCell(cell_id=cell_id, incarnation=cell.incarnation)
+        self._done(BBS, expire_cell=expire)
+
+    def _has_instance(self) -> bool:
+        return bool(self.board.state().instances("web"))
+
+    def _row_revision(self, kind: str) -> int:
+        if "task" in kind:
+            return self.task().provenance.revision
+        return self.instance().provenance.revision if self._has_instance() else 0
+
+    def _desired_revision(self) -> int:
+        desired = self.board.state().desired_lrp("web")
+        return 0 if desired is None else desired.provenance.revision
+
+    def _incarnation(self, by: str) -> int:
+        cell = self.board.state().cell(by.partition("/")[2]) if by.startswith("cell/") else None
+        return 0 if cell is None else cell.incarnation
+
+    def _done(self, by: str, **command: Any) -> None:
+        outcome = self.board.say(by, **command)
+        assert not outcome.reason, outcome.message
+
+
+# How far the rows are.
+
+
+def _after(*kinds: str) -> Callable[[Scene], None]:
+    def bring(scene: Scene) -> None:
+        for kind in kinds:
+            scene.carried_out(kind)
+
+    return bring
+
+
+def _suspect(scene: Scene) -> None:
+    _running_instance(scene)
+    scene.lose_cell()
+    scene.carried_out("suspect_instance")
+
+
+def _suspect_whose_cell_is_back(scene: Scene) -> None:
+    _suspect(scene)
+    scene.board.with_cell("c1")
+
+
+def _running_instance_of_a_lost_cell(scene: Scene) -> None:
+    _running_instance(scene)
+    scene.lose_cell()
+
+
+pending = _after()
+placed = _after("place_task")
+running = _after("place_task", "start_task")
+completed = _after("place_task", "start_task", "complete_task")
+cancelled_before = _after("cancel_task")
+
+_running_instance = _after(
+    "create_instance", "place_instance", "claim_instance", "start_instance"
+)
+SCENES: dict[str, Callable[[Scene], None]] = {
+    "pending": pending,
+    "placed": placed,
+    "running": running,
+    "completed": completed,
+    "cancelled before it was placed": cancelled_before,
+    "no instance": _after(),
+    "unclaimed": _after("create_instance"),
+    "placed instance": _after("create_instance", "place_instance"),
+    "claimed": _after("create_instance", "place_instance", "claim_instance"),
+    "running instance": _running_instance,
+    "running instance of a lost cell": _running_instance_of_a_lost_cell,
+    "suspect": _suspect,
+    "suspect whose cell is back": _suspect_whose_cell_is_back,
+    "crashed": _after(
+        "create_instance", "place_instance", "claim_instance", "start_instance", "crash_instance"
+    ),
+}
+
+_ON_C1 = {"cell_id": "c1", "cell_incarnation": 1}
+#: command -> the scene it is good in, who says it, and its fields.
+GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "desire_task": ("pending", ANN, {"task": a_task("t2"), "definition": b"d"}),
+    "cancel_task": ("pending", ANN, {}),
+    "delete_task": ("completed", ANN, {}),
+    "place_task": ("pending", BRAIN, _ON_C1),
+    "refuse_task": ("pending", BRAIN, {"placement_error": "no room"}),
+    "withdraw_task": ("placed", BRAIN, {}),
+    "fail_task": ("placed", BRAIN, {"failure_reason": "why"}),
+    "expire_task": ("completed", BRAIN, {}),
+    "start_task": ("placed", C1, {}),
+    "reject_task": ("running", C1, {"rejection_reason": "why"}),
+    "complete_task": ("running", C1, {"exit_status_known": True}),
+    "desire_lrp": ("no instance", ANN, {"desired_lrp": an_lrp(), "definition": b"v2"}),
+    "scale_lrp": ("no instance", ANN, {"instances": 5}),
+    "remove_lrp": ("no instance", ANN, {}),
+    "create_instance": ("no instance", BRAIN, {}),
+    "place_instance": ("unclaimed", BRAIN, _ON_C1),
+    "refuse_instance": ("unclaimed", BRAIN, {"placement_error": "no room"}),
+    "withdraw_instance": ("placed instance", BRAIN, {}),
+    "unclaim_instance": ("crashed", BRAIN, {}),
+    "suspect_instance": ("running instance of a lost cell", BRAIN, {}),
+    "unsuspect_instance": ("suspect whose cell is back", BRAIN, {}),
+    "retire_instance": ("running instance", BRAIN, {}),
+    "claim_instance": ("placed instance", C1, {}),
+    "start_instance": (
+        "claimed",
+        C1,
+        {"net_info": NetInfo(address="10.0.0.1"), "routable": True},
+    ),
+    "crash_instance": ("running instance", C1, {"crash_reason": "why"}),
+    "remove_instance": ("running instance", C1, {}),
+    "reject_instance": ("placed instance", C1, {"rejection_reason": "why"}),
+    "register_cell": ("pending", C1, {"cell": Cell(cell_id="c1", zone="z1")}),
+    "expire_cell": ("pending", BBS, {"cell_id": "c1", "incarnation": 1}),
+    "acquire_lock": ("pending", BRAIN, {"name": "another"}),
+    "expire_lock": ("pending", BBS, {"name": "brain", "token": 1}),
+    "release_lock": ("pending", BRAIN, {"name": "brain", "token": 1}),
+    "upsert_domain": ("pending", ANN, {"domain": "d"}),
+}
