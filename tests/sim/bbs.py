@@ -10,7 +10,7 @@ are revived and must agree. `Report.violations` is empty when every promise held
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +260,8 @@ class Bbs(Stage):
                 len({view.log_last for view in views}) == 1
                 and all(view.applied_index == view.log_last for view in views)
                 and any(view.noop_applied for view in views)
-                and len({member.member.counters() for member in self.members if member.member}) == 1
+                and len({astuple(each.member.counters()) for each in self.members if each.member})
+                == 1
             )
 
         if not await self.until(agree, AGREE_WITHIN_S, 0.05):

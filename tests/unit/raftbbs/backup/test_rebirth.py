@@ -1,6 +1,7 @@
 """A store begins a new epoch: one transaction, everything in it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_one_member_votes_in_a_store_of_its_own(store: Environment) -> None:
     birth = identity.read(store)
     assert birth == reborn.birth
     assert (birth.cluster_id, birth.member_id, birth.store_id) == ("cluster-1", "n1", "store-9")
-    assert (birth.voters, birth.epoch) == ((ME,), 2)
+    assert (birth.voters, birth.epoch) == ((replace(ME, store_id="store-9"),), 2)
     with store.begin_read() as transaction:
         keys = [key for key, _ in transaction.scan(store.table(META_TABLE))]
     assert keys == [b"birth", b"raft"]  # whose stores the others had is forgotten

@@ -1,8 +1,8 @@
 """Histories under faults in which one member's state goes wrong: it leaves, and only it.
 
 The state of a member is that of the simulation, with a chain of hashes over it as the bulletin
-board has one. At a moment chosen by chance one member's chain is altered on its disk, which stands
-for whatever could make a state differ. After the faults a majority of the others must make
+board has one. From a moment chosen by chance one member applies every entry wrongly, also to a
+state that it takes over from another. After the faults a majority of the others must make
 progress, and all of them agree, as in every history.
 """
 
@@ -40,10 +40,6 @@ class Chain:
         if index // EVERY > self._index(transaction) // EVERY:
             transaction.put(self._table, index.to_bytes(8, "big"), digest)
 
-    def alter(self, environment: Environment) -> None:
-        with environment.begin_write() as transaction:
-            transaction.put(self._table, _LAST, b"altered")
-
     def cluster_format(self, transaction: ReadTransaction) -> int:
         return 2
 
@@ -65,6 +61,8 @@ class Compared(World):
 
     def __init__(self, seed: int, folder: Path, members: int = 3) -> None:
         self.chains: dict[Environment, Chain] = {}
+        self.wrong = ""
+        """Who applies wrongly by now."""
         super().__init__(seed, folder, members=members, engine_class=self._engine)  # type: ignore[arg-type]
 
     def _engine(self, environment: Environment, birth: Birth, *rest: Any, **options: Any) -> Engine:
@@ -76,18 +74,21 @@ class Compared(World):
 
         def applied(transaction: WriteTransaction, index: int, command: bytes) -> bytes:
             assert member.environment is not None
-            self.chains[member.environment].goes_on(transaction, index, command)
+            is_wrong = member is self.members.get(self.wrong)
+            seen = command + b"altered" if is_wrong else command
+            self.chains[member.environment].goes_on(transaction, index, seen)
             return apply(transaction, index, command)
 
         return applied
 
-    def alter(self, who: str) -> None:
-        """Now, or as soon as it lives."""
-        environment = self.members[who].environment
-        if environment is None:
-            self.after(0.05, lambda: self.alter(who))
-        else:
-            self.chains[environment].alter(environment)
+    def go_wrong(self, who: str) -> None:
+        self.wrong = who
+
+    def check_agreement(self) -> None:
+        """Whoever was dead all the time has not applied enough yet to be found out."""
+        self.heal(tuple(sorted(self.members)))
+        self._try_until(lambda: bool(self.quarantined), self._propose_to_leader)
+        super().check_agreement()
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_the_member_whose_state_goes_wrong_leaves_and_only_it(folder: Path, seed
     chance = random.Random(seed)
     world = Compared(seed, folder, members=chance.choice((3, 5)))
     wrong = chance.choice(sorted(world.members))
-    world.at(chance.uniform(1.0, SECONDS / 2), lambda: world.alter(wrong))
+    world.at(chance.uniform(1.0, SECONDS / 2), lambda: world.go_wrong(wrong))
     world.run(SECONDS)
     assert world.violations == []
     assert list(world.quarantined) == [wrong]
