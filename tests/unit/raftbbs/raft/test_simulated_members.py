@@ -6,8 +6,8 @@ began has come to its end, a majority of the voters makes progress, and all agre
 
 import pytest
 
-from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.api import Limits
+from diegod.raftbbs.raft.elections import Elections
 from tests.sim.raft_faults import STORM_FAULTS, STORM_LIMITS, STORM_TIMING, Faults
 from tests.sim.raft_member import disks
 from tests.sim.raft_operator import CHANGE
