@@ -84,7 +84,7 @@ def chosen_build(chance: random.Random, build: Build) -> Build:
     if chance.random() < _STORM:
         limits, timing = STORM, replace(timing, snapshot_kept_s=1.0, snapshot_retry_s=0.3)
     if chance.random() < _SHORT_HISTORY:
-        history_changes = 15
+        history_changes = 8
     return replace(
         build,
         timing=timing,

@@ -72,17 +72,22 @@ class BbsHistory(History):
 
     def _write_down(self, payload: bytes, entry: AppliedEntry) -> None:
         super()._write_down(payload, entry)
+        made: dict[int, list[Change]] = {}
+        for change in entry.changes:
+            made.setdefault(change.revision, []).append(change)
         commands = Batch.FromString(payload).commands
         for command, outcome in zip(commands, entry.outcomes, strict=True):
             self._check_request(command, outcome)
             self._check_lease(command, outcome)
+            for change in made.pop(outcome.revision, ()):  # before the next one of this entry
+                key, row = row_of(change)
+                self.last_request[key] = row.provenance.request_id
         for change in entry.changes:
             key, row = row_of(change)
             removed = change.verb == Change.REMOVED
             seen = None if removed else digest(row.SerializeToString(deterministic=True))
             version = Version(change.revision, seen, change)
             self.versions.setdefault(key, []).append(version)
-            self.last_request[key] = row.provenance.request_id
             self.feed.append(change)
             self.feed_digests.append(digest(change.SerializeToString(deterministic=True)))
             self.revisions.append(change.revision)
