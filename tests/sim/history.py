@@ -25,6 +25,7 @@ class History:
     complain: Complain
     payloads: dict[int, bytes] = field(default_factory=dict)  # index -> digest
     results: dict[int, bytes] = field(default_factory=dict)
+    hashes: dict[int, bytes] = field(default_factory=dict)  # index -> hash of the state
     changes: list[tuple[int, bytes]] = field(default_factory=list)  # revision, digest: in order
     changed_at: dict[int, int] = field(default_factory=dict)  # revision -> position in `changes`
     grants: dict[tuple[str, int], str] = field(default_factory=dict)  # task, attempt -> cell
@@ -52,6 +53,11 @@ class History:
             self.complain(f"entry {index} is another one on {member_id}")
         elif self.results[index] != result:
             self.complain(f"entry {index} came to something else on {member_id}")
+
+    def hashed(self, member_id: str, index: int, state_hash: bytes) -> None:
+        """What a member's whole state hashes to when it has applied this entry."""
+        if self.hashes.setdefault(index, state_hash) != state_hash:
+            self.complain(f"the state at entry {index} is another one on {member_id}")
 
     def restarted(self, member_id: str) -> None:
         """What it was applying when it died is not on its disk."""

@@ -204,6 +204,8 @@ class SimMember(SimRole):
         def apply(transaction: WriteTransaction, index: int, payload: bytes) -> AppliedEntry:
             entry = replica.apply_entry(transaction, index, payload)
             self.ring.history.applied(self.name, index, payload, entry)
+            state = StateView(tables, transaction).counters()
+            self.ring.history.hashed(self.name, index, state.state_hash)
             return entry
 
         self.log = log = self.build.engine_class(
