@@ -1,10 +1,10 @@
-"""Of two processes with one store only the later is heard: a disk that was copied while it was used.
+"""Of two processes with one store only the later is heard: its disk was copied.
 
 A lock keeps two processes from one folder, and nothing keeps a machine from being cloned. Both
-copies have the name, the certificate and the store's id of one voter; if both were heard, that voter
-could vote twice in a term. So each start is counted in the store, and a hello says the count and a
-number that its process has drawn. Whoever met a later life of a store refuses the earlier one, and
-of two with the same count the one that it met second.
+copies have the name, the certificate and the store's id of one voter; if both were heard, it could
+vote twice in a term. So each start is counted in the store, and a hello says the count and a number
+that its process has drawn. Whoever met a later life of a store refuses the earlier one, and of two
+with the same count the one that it met second.
 
 What is met is forgotten with this process. A copy that is older than its original takes its place
 when it starts later: a store that was put back from a copy is a store that has forgotten, and must

@@ -75,7 +75,7 @@ def _lrp_definition_of_nobody(tables: Tables, transaction: WriteTransaction) -> 
 
 
 def _cell_under_another_name(tables: Tables, transaction: WriteTransaction) -> None:
-    key, row = _first(transaction, tables.cells.rows)
+    _, row = _first(transaction, tables.cells.rows)
     transaction.put(tables.cells.rows, b"other", row)
 
 
