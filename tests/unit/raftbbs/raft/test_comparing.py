@@ -5,15 +5,14 @@ from itertools import count
 
 import pytest
 
+from diegod.internal.v1.command_pb2 import Batch
 from diegod.internal.v1.raft_pb2 import AppendReply, RaftFrame
-from diegod.raftbbs import replica as replica_module
-from diegod.raftbbs.core.decision import RowChange
 from diegod.raftbbs.raft import frames
 from diegod.raftbbs.raft.api import AnswerStatus, Quarantined
-from diegod.raftbbs.replica import Replica
+from diegod.raftbbs.replica import AppliedEntry, Replica
 from diegod.raftbbs.store import state
+from diegod.raftbbs.store.environment import WriteTransaction
 from diegod.raftbbs.store.state import StateWriter
-from diegod.v1.record_pb2 import Change, Provenance
 from tests.unit.raftbbs.raft.boards import BoardMember, cancelled, desired, raised
 from tests.unit.raftbbs.raft.lab import Lab, lab
 
@@ -147,17 +146,13 @@ def test_a_difference_from_before_the_format_is_none(table: Lab) -> None:
 class Forgetful(Replica):
     """A mutant: it loses the cause of each change, as a fault of the program might."""
 
-    class Writer(StateWriter):
-        def _record(self, decided: RowChange, provenance: Provenance, ordinal: int) -> Change:
-            other = Provenance(revision=provenance.revision, by="somebody")
-            return super()._record(decided, other, ordinal)
-
-    def apply_entry(self, *entry: object) -> object:  # type: ignore[override]
-        original, replica_module.StateWriter = replica_module.StateWriter, self.Writer  # type: ignore[misc]
-        try:
-            return super().apply_entry(*entry)  # type: ignore[arg-type]
-        finally:
-            replica_module.StateWriter = original  # type: ignore[misc]
+    def apply_entry(
+        self, transaction: WriteTransaction, index: int, payload: bytes
+    ) -> AppliedEntry:
+        batch = Batch.FromString(payload)
+        for command in batch.commands:
+            command.cause = "forgotten"
+        return super().apply_entry(transaction, index, batch.SerializeToString())
 
 
 def test_a_program_that_applies_differently_is_found(table: Lab) -> None:

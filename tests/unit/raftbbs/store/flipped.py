@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from google.protobuf.message import Message
+
 from diegod.models.json_form import json_form
 from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.raft.engine import Engine
@@ -77,17 +79,21 @@ def _said(state: StateView) -> Iterator[object]:
     yield repr(state.counters())
     for _, task in tables.tasks.scan(transaction):
         definition = state.task_definition(task.task_guid) or b""
-        yield [json_form(task), json_form(state.task(task.task_guid)), definition.hex()]
+        yield [json_form(task), _form(state.task(task.task_guid)), definition.hex()]
     for _, lrp in tables.desired_lrps.scan(transaction):
         guid = lrp.process_guid
         definition = state.lrp_definition(guid, lrp.definition_revision) or b""
-        yield [json_form(lrp), json_form(state.desired_lrp(guid)), definition.hex()]
+        yield [json_form(lrp), _form(state.desired_lrp(guid)), definition.hex()]
         yield [json_form(instance) for instance in state.instances(guid)]
     for _, instance in tables.actual_lrps.scan(transaction):
-        yield [json_form(instance), json_form(state.actual_lrp(instance.instance_guid))]
+        yield [json_form(instance), _form(state.actual_lrp(instance.instance_guid))]
     for rows in (tables.cells, tables.domains, tables.locks):
         yield [json_form(row) for row in rows.scan(transaction)]
     yield [json_form(change) for change in state.changes_after(0)]
+
+
+def _form(row: Message | None) -> object:
+    return None if row is None else json_form(row)
 
 
 if __name__ == "__main__":
