@@ -82,5 +82,6 @@ class Site:
                 "raft_port": RAFT_PORT,
                 "lease_ttl_s": LEASE_TTL_S,
                 "log_kept_entries": LOG_KEPT_ENTRIES,
+                "min_free_disk_mb": 0,  # a disk that fills up is one of the faults
             },
         }

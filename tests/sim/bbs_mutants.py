@@ -27,14 +27,6 @@ from diegod.raftbbs.raft.journal import HardState
 from diegod.raftbbs.store.environment import Table, WriteTransaction
 from diegod.raftbbs.ticking import Ticking
 from tests.sim.bbs import simulate
-from tests.sim.mutants import (
-    answer_before_commit,
-    apply_twice,
-    lease_never_expires,
-    pre_vote_unanswered,
-    vote_not_persisted,
-    wrong_attempt_accepted,
-)
 
 Patch = pytest.MonkeyPatch
 
@@ -175,25 +167,19 @@ def unknown_is_called_not_applied(patch: Patch) -> None:
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutate.__name__: mutate
     for mutate in (
-        answer_before_commit,
         acks_of_any_term_count,
         truncate_without_conflict,
         read_without_round,
         read_before_own_entry,
         read_at_once,
-        vote_not_persisted,
-        pre_vote_unanswered,
-        apply_twice,
         copy_counts_as_acknowledged,
         promises_of_another,
         first_entry_of_a_life_is_not_told,
         resumed_beyond_what_is_kept,
         filter_forgets_the_cell_left,
         request_ids_ignored,
-        wrong_attempt_accepted,
         lock_token_not_compared,
         leases_not_rearmed,
-        lease_never_expires,
         unknown_is_called_not_applied,
     )
 }

@@ -18,10 +18,8 @@ CHUNK = 100
 CHUNKS = [range(first, first + CHUNK) for first in range(1, 1001, CHUNK)]
 #: Those that few seeds see; what else is in `MUTANTS` takes more of them (docs/evidence/sim.md).
 QUICKLY_SEEN = (
-    "answer_before_commit",
     "truncate_without_conflict",
     "read_at_once",
-    "apply_twice",
     "copy_counts_as_acknowledged",
     "promises_of_another",
     "first_entry_of_a_life_is_not_told",
