@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from tests.mutants.surgery import Surgery
 from tests.mutants.table import MUTANTS
+from tests.sim import bbs
 from tests.sim.raft_faults import STORM_FAULTS, STORM_LIMITS, STORM_TIMING, Faults
 from tests.sim.raft_member import disks
 from tests.sim.raft_world import World
@@ -36,10 +37,16 @@ def _ring(seed: int) -> list[str]:
     return simulate(seed).violations
 
 
+def _bbs(seed: int) -> list[str]:
+    """The bulletin board alone, with scripts for everybody who speaks to it."""
+    return bbs.simulate(seed).violations
+
+
 WORLDS: dict[str, Callable[[int], list[str]]] = {
     "raft": _raft,
     "storms": _storms,
     "ring": _ring,
+    "bbs": _bbs,
 }
 
 

@@ -2,7 +2,6 @@
 whether it was said before.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from diegod.raftbbs import core
@@ -54,13 +53,13 @@ def _edge_only(surgery: Any) -> None:
 def _of_any_incarnation(speaking: Any, view: Any, context: Any) -> Any:
     cell = view.cell(context.caller_id)
     incarnation = cell.incarnation if cell is not None else 0
-    return speaking(view, replace(context, cell_incarnation=incarnation))
+    return speaking(view, context._replace(cell_incarnation=incarnation))
 
 
 def _of_any_role(apply: Any, view: Any, command: Any, context: Any) -> Any:
     kind = command.WhichOneof("command")
     role = core.RULES[kind][0] if kind in core.RULES else "user"
-    return apply(view, command, replace(context, by=f"{role}/{context.caller_id}"))
+    return apply(view, command, context._replace(by=f"{role}/{context.caller_id}"))
 
 
 def _of_any_author(before: Any, view: Any, kind: str, body: Any, command: Any) -> Any:

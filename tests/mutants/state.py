@@ -102,6 +102,13 @@ def _one_by_one(publish: Any, feed: Any, revision: int, changes: Any) -> None:
         publish(feed, change.revision, [change])
 
 
+def _but_the_first(publish: Any, feed: Any, revision: int, changes: Any) -> None:
+    """The first entry after a start, or after a copy that was taken over, is told to nobody."""
+    if not hasattr(feed, "has_begun"):
+        feed.has_begun, changes = True, ()
+    publish(feed, revision, changes)
+
+
 def _left_untold(concerned: Any, feed: Any, change: Any) -> Any:
     known = type(change)()
     known.CopyFrom(change)
@@ -279,6 +286,13 @@ STATE = (
         "feed",
         "a watcher sees half of an entry",
         around("raftbbs.feed:Feed.publish", _one_by_one),
+        ("test_feed.py::test_the_changes_of_one_entry_come_together_and_in_order",),
+    ),
+    Mutant(
+        "first-entry-of-a-life-is-not-told",
+        "feed",
+        "who watches a member from its start on misses what it applies first",
+        around("raftbbs.feed:Feed.publish", _but_the_first),
         ("test_feed.py::test_the_changes_of_one_entry_come_together_and_in_order",),
     ),
     Mutant(

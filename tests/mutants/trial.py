@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 900  # of a process; a single test ends by itself long before
 #: How a test says that a promise is broken: an assertion, an exception that did not come, the
 #: product's own last guard, or that the test waited in vain, within a limit of its own.
-_REAL = ("AssertionError", "Failed", "Fatal", "Replaced", "TimeoutError")
+_REAL = ("AssertionError", "Failed", "Fatal", "Quarantined", "Replaced", "TimeoutError")
 #: So, too, if the test itself does not find what it expects. Anywhere else it may be a mistake in
 #: the mutant.
 _REAL_IN_A_TEST = ("IndexError", "KeyError", "ValueError", "StopIteration", "AttributeError")
