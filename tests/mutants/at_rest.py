@@ -1,4 +1,4 @@
-"""What lies on disk: envelopes, encryption, and what a start looks at; and M14, how much is taken."""
+"""What lies on disk: envelopes, encryption, what a start looks at. M14: how much is taken on."""
 
 from dataclasses import replace
 from itertools import count

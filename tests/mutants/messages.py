@@ -7,7 +7,7 @@ from diegod.internal.v1.raft_pb2 import AppendReply
 from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.raft.append import Retry, Take
 from diegod.security.identity import Principal
-from tests.mutants.mutant import RAFT, STORMS, Mutant
+from tests.mutants.mutant import BBS, RAFT, STORMS, Mutant
 from tests.mutants.surgery import around, nothing, value
 
 _RECONCILE = "raftbbs.raft.append:reconcile"
@@ -125,7 +125,7 @@ MESSAGES = (
         "a follower cuts its log behind each append, also where it agrees (F3)",
         around(_RECONCILE, _taking(_unstripped)),
         (_TAKES, _KEEPS),
-        RAFT,
+        replace(BBS, must=True),
     ),
     Mutant(
         "tail-dropped",

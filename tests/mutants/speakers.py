@@ -2,12 +2,13 @@
 whether it was said before.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from diegod.raftbbs import core
 from diegod.raftbbs.core.requests import _row_of
 from diegod.v1.record_pb2 import Task
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import BBS, Mutant
 from tests.mutants.seen import Seen, having
 from tests.mutants.surgery import around, rule, says
 
@@ -110,6 +111,7 @@ SPEAKERS: tuple[Mutant, ...] = (
             "core/test_tasks.py::test_a_brain_without_the_lock_decides_nothing",
             f"{_GUARDS}test_a_lock_that_is_lost_in_the_same_entry_is_lost",
         ),
+        BBS,
     ),
     Mutant(
         "speaking-cell-of-any-incarnation",
@@ -144,6 +146,7 @@ SPEAKERS: tuple[Mutant, ...] = (
         "a retry is refused, or carried out twice, though its first try was",
         around("raftbbs.core.requests:answered_before", says(None)),
         (f"{_GUARDS}test_a_request_that_is_repeated_is_answered_as_before",),
+        replace(BBS, seeds=13),
     ),
     Mutant(
         "request-id-of-somebody-else",

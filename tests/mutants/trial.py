@@ -132,6 +132,9 @@ def _by_chance(verdict: Verdict) -> None:
         return
     found = json.loads(done.stdout.splitlines()[-1])
     verdict.needed, verdict.tried = found["needed"], chance.seeds
+    if found["unsound"]:
+        seeds = ", ".join(map(str, found["unsound"]))
+        verdict.complaints.append(f"{chance.world} finds fault with the product itself: {seeds}")
     if not found["reached"]:
         verdict.complaints.append(f"not reached: no seed of {chance.world} ran into it")
     elif chance.must and verdict.needed is None:
