@@ -72,7 +72,8 @@ def search(world: str, seeds: Iterable[int]) -> tuple[int | None, str]:
 
 def hunt(mutant: Mutant, world: str, seeds: int) -> Hunt:
     """A seed in which the product itself breaks a promise finds nothing: it is told apart."""
-    surgery, unsound, tried = Surgery(), [], 0
+    surgery, tried = Surgery(), 0
+    unsound: list[int] = []
     while True:
         mutant.install(surgery)
         try:

@@ -19,7 +19,7 @@ _MAJORITY = "core/test_agreement.py::test_a_majority_of_all_voters_is_right"
 _LEAVES = "raft/test_comparing.py::"
 
 
-def _minority(judge: Any, index: int, said: Any, voters: Any) -> Judgement:
+def _minority(judge: Any, index: int, said: Any, voters: Any) -> Any:
     """Where somebody is wrong, what fewest said is right."""
     judgement = judge(index, said, voters)
     if not judgement.wrong:
@@ -28,15 +28,15 @@ def _minority(judge: Any, index: int, said: Any, voters: Any) -> Judgement:
     return Judgement(index, fewest, tuple(who for who in sorted(said) if said[who] != fewest))
 
 
-def _of_those_who_spoke(judge: Any, index: int, said: Any, voters: Any) -> Judgement:
+def _of_those_who_spoke(judge: Any, index: int, said: Any, voters: Any) -> Any:
     return judge(index, said, [voter for voter in voters if voter in said])
 
 
-def _also_of_learners(judge: Any, index: int, said: Any, voters: Any) -> Judgement:
+def _also_of_learners(judge: Any, index: int, said: Any, voters: Any) -> Any:
     return judge(index, said, sorted({*voters, *said}))
 
 
-def _one_convicts(judge: Any, index: int, said: Any, voters: Any) -> Judgement:
+def _one_convicts(judge: Any, index: int, said: Any, voters: Any) -> Any:
     judgement = judge(index, said, voters)
     if not judgement.undecided:
         return judgement
