@@ -19,8 +19,9 @@ _SERVICE = "diegod.v1.ClusterService"
 SAVE_FOLDER = "saving"
 #: How long an answer may need to get out before this process ends.
 _ANSWER_S = 0.5
-#: A store of which less than this part is free is not worth a restart.
+#: A store of which less than this part is free, or less than so many bytes, is not worth a restart.
 GAIN_MIN = 0.1
+GAIN_BYTES_MIN = 1 << 20
 
 
 class BackupService:
@@ -57,7 +58,7 @@ class BackupService:
         member = self._access.member
         environment = member.environment
         before, needed = environment.used_bytes(), environment.needed_bytes()
-        if needed <= before * (1 - GAIN_MIN):
+        if before - needed >= max(before * GAIN_MIN, GAIN_BYTES_MIN):
             try:
                 require_room(environment, environment.path)
             except BackupRefused as error:
