@@ -130,7 +130,7 @@ def test_damaged_pages_are_found_without_ending_who_asks(tmp_path: Path) -> None
 @pytest.fixture
 def member(store: Environment) -> Member:
     """What automatic backups need of one; nobody ticks it."""
-    stand_in = SimpleNamespace(environment=store, birth=BIRTH, alarms={}, apart=asyncio.to_thread)
+    stand_in = SimpleNamespace(environment=store, birth=BIRTH, noted_alarms={}, apart=asyncio.to_thread)
     return cast(Member, stand_in)
 
 
@@ -139,7 +139,7 @@ async def _made(making: Backups, member: Member, directory: Path, count: int) ->
     running = asyncio.create_task(making.run())
     try:
         async with asyncio.timeout(20):
-            while len(kept_in(directory, "prod")) < count and not member.alarms:
+            while len(kept_in(directory, "prod")) < count and not member.noted_alarms:
                 await asyncio.sleep(0.02)
     finally:
         running.cancel()
@@ -159,12 +159,12 @@ async def test_the_first_is_made_at_once_and_handed_on(
             await asyncio.sleep(0.02)
     running.cancel()
     assert [str(each.path) for each in kept_in(directory, "prod")] == [told.read_text()]
-    assert not member.alarms
+    assert not member.noted_alarms
 
 
 async def test_none_is_made_where_no_directory_is_set(member: Member) -> None:
     await Backups(BackupSettings(), member, WallClock()).run()
-    assert not member.alarms
+    assert not member.noted_alarms
 
 
 async def test_a_restart_makes_none_before_its_time(
@@ -202,7 +202,7 @@ async def test_what_fails_is_an_alarm_and_costs_no_backup(
     settings = BackupSettings(directory=str(directory), after=after)
     running = asyncio.create_task(Backups(settings, member, WallClock()).run())
     async with asyncio.timeout(20):
-        while not member.alarms:
+        while not member.noted_alarms:
             await asyncio.sleep(0.02)
     running.cancel()
     assert said in member.noted_alarms[ALARM]
@@ -234,7 +234,7 @@ async def test_an_alarm_ends_with_the_next_backup(member: Member, directory: Pat
     making = Backups(BackupSettings(directory=str(directory)), member, WallClock())
     running = asyncio.create_task(making.run())
     async with asyncio.timeout(20):
-        while member.alarms:
+        while member.noted_alarms:
             await asyncio.sleep(0.02)
     running.cancel()
 
