@@ -15,7 +15,7 @@ from diegod.raftbbs.store.key_registry import finished, read_registry, write_reg
 from diegod.raftbbs.store.opening import open_verified
 from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.state import StateView
-from diegod.raftbbs.store.tables import Tables, number_key
+from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.raftbbs.store.verification import RowsDamaged
 from tests.unit.raftbbs.store.keyrings import ring
 from tests.unit.raftbbs.store.stores import MAP_SIZE, write_store
@@ -91,6 +91,18 @@ def _counters_behind(tables: Tables, transaction: WriteTransaction) -> None:
     transaction.put(tables.counters, b"counters", replace(counters, revision=3).packed())
 
 
+def _compacted_ahead(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    ahead = replace(counters, compacted=counters.revision + 1)
+    transaction.put(tables.counters, b"counters", ahead.packed())
+
+
+def _change_that_was_compacted(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    gone = number_of(_first(transaction, tables.changes)[0])
+    transaction.put(tables.counters, b"counters", replace(counters, compacted=gone).packed())
+
+
 def _numbers_behind(tables: Tables, transaction: WriteTransaction) -> None:
     counters = StateView(tables, transaction).counters()
     transaction.put(tables.counters, b"counters", replace(counters, numbers=3).packed())
@@ -128,6 +140,8 @@ def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
         (_cell_under_another_name, "the table cell has a row under another name"),
         (_change_lost, r"the table change has \d+, not \d+"),
         (_counters_behind, "the table change is ahead of the counters"),
+        (_compacted_ahead, "the table counters has compacted what is to come"),
+        (_change_that_was_compacted, "the table change has one that was compacted"),
         (_numbers_behind, "the table task goes beyond the last number"),
         (_counters_cut_short, "unpack requires a buffer"),
         (_no_row, "Error parsing message"),
