@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from diegod.internal.v1.raft_pb2 import PreVoteReply, VoteReply
-from tests.mutants.mutant import RAFT, RING, Chance, Mutant
+from tests.mutants.mutant import BBS, RAFT, RING, Chance, Mutant
 from tests.mutants.surgery import around, nothing, says
 
 _ELECTIONS = "raftbbs.raft.elections:Elections"
@@ -249,6 +249,6 @@ ELECTIONS = (
         "any member answers from what it happens to have, whatever was asked for",
         around("raftbbs.edge.access:Access.read", _not_awaited),
         ("edge/test_access.py::test_a_read_is_linearizable_unless_it_is_asked_to_be_stale",),
-        replace(RING, seeds=3),
+        replace(BBS, must=True),
     ),
 )

@@ -5,7 +5,6 @@ to let it through; the rest of it is the product's.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from diegod.raftbbs.core.requests import _row_of
@@ -50,11 +49,11 @@ def _cell(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
     """Whoever speaks counts as the cell that the row is on."""
     row: Any = _row_of(view, kind, command)
     holder = (row.cell_id or row.placed_cell_id) if row is not None else ""
-    return rule(view, command, replace(context, by=f"cell/{holder}") if holder else context)
+    return rule(view, command, context._replace(by=f"cell/{holder}") if holder else context)
 
 
 def _own_cell(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
-    return rule(view, command, replace(context, by=f"cell/{command.cell.cell_id}"))
+    return rule(view, command, context._replace(by=f"cell/{command.cell.cell_id}"))
 
 
 def _cell_incarnation(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
@@ -80,7 +79,7 @@ def _token(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
 
 def _owner(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
     lock = view.lock(command.name)
-    return rule(view, command, replace(context, by=lock.owner) if lock is not None else context)
+    return rule(view, command, context._replace(by=lock.owner) if lock is not None else context)
 
 
 def _seeing(**instead: Callable[[Any], Any]) -> Any:

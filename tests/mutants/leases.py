@@ -6,7 +6,7 @@ from typing import Any
 from diegod.cellruntime.core import steps
 from diegod.cellruntime.core.crash_points import Phase
 from diegod.cellruntime.core.lifecycle import State
-from tests.mutants.mutant import RING, Mutant
+from tests.mutants.mutant import BBS, RING, Mutant
 from tests.mutants.surgery import around, value
 
 _TABLE = "raftbbs.core.leases:LeaseTable"
@@ -62,7 +62,7 @@ LEASES = (
             "core/test_leases.py::test_a_new_leader_rearms_everything",
             "test_ticking.py::test_a_new_leader_gives_every_lease_its_full_time",
         ),
-        RING,
+        replace(BBS, must=True),
     ),
     Mutant(
         "late-tick-does-not-rearm",

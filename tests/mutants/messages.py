@@ -7,7 +7,7 @@ from diegod.internal.v1.raft_pb2 import AppendReply
 from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.raft.append import Retry, Take
 from diegod.security.identity import Principal
-from tests.mutants.mutant import RAFT, STORMS, Mutant
+from tests.mutants.mutant import BBS, RAFT, STORMS, Mutant
 from tests.mutants.surgery import around, nothing, value
 
 _RECONCILE = "raftbbs.raft.append:reconcile"
@@ -91,12 +91,6 @@ def _anybody(receive: Any, gate: Any, peer: str, frame: Any, now: float) -> None
     receive(gate, peer if peer in known else known[0], frame, now)
 
 
-def _any_caller(exchange: Any, links: Any, requests: Any, caller: Principal) -> Any:
-    if caller.id not in links._awaited:
-        links._awaited.append(caller.id)
-    return exchange(links, requests, caller)
-
-
 def _beside_the_first(connected: Any, links: Any, peer: str, wire: Any = None) -> Any:
     links._wires.pop(peer, None)
     return connected(links, peer, wire)
@@ -131,7 +125,7 @@ MESSAGES = (
         "a follower cuts its log behind each append, also where it agrees (F3)",
         around(_RECONCILE, _taking(_unstripped)),
         (_TAKES, _KEEPS),
-        RAFT,
+        replace(BBS, must=True),
     ),
     Mutant(
         "tail-dropped",
@@ -247,13 +241,6 @@ MESSAGES = (
         "frames of a member that is none are taken (F9)",
         around("raftbbs.raft.gate:Gate.receive", _anybody),
         ("raft/test_gate.py::test_a_stranger_is_refused",),
-    ),
-    Mutant(
-        "any-caller-is-a-peer",
-        "M11",
-        "a stranger's connection becomes that of a member (F15b)",
-        around("raftbbs.links:Links.exchange", _any_caller),
-        ("test_links.py::test_only_a_member_that_dials_us_is_taken",),
     ),
     Mutant(
         "queue-without-bounds",

@@ -43,3 +43,4 @@ class Mutant:
 RAFT = Chance("raft", 20)
 STORMS = Chance("storms", 20)
 RING = Chance("ring", 6)
+BBS = Chance("bbs", 12)

@@ -8,7 +8,7 @@ from typing import Any
 from diegod.raftbbs import core
 from diegod.raftbbs.core.requests import _row_of
 from diegod.v1.record_pb2 import Task
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import BBS, Mutant
 from tests.mutants.seen import Seen, having
 from tests.mutants.surgery import around, rule, says
 
@@ -54,13 +54,13 @@ def _edge_only(surgery: Any) -> None:
 def _of_any_incarnation(speaking: Any, view: Any, context: Any) -> Any:
     cell = view.cell(context.caller_id)
     incarnation = cell.incarnation if cell is not None else 0
-    return speaking(view, replace(context, cell_incarnation=incarnation))
+    return speaking(view, context._replace(cell_incarnation=incarnation))
 
 
 def _of_any_role(apply: Any, view: Any, command: Any, context: Any) -> Any:
     kind = command.WhichOneof("command")
     role = core.RULES[kind][0] if kind in core.RULES else "user"
-    return apply(view, command, replace(context, by=f"{role}/{context.caller_id}"))
+    return apply(view, command, context._replace(by=f"{role}/{context.caller_id}"))
 
 
 def _of_any_author(before: Any, view: Any, kind: str, body: Any, command: Any) -> Any:
@@ -111,6 +111,7 @@ SPEAKERS: tuple[Mutant, ...] = (
             "core/test_tasks.py::test_a_brain_without_the_lock_decides_nothing",
             f"{_GUARDS}test_a_lock_that_is_lost_in_the_same_entry_is_lost",
         ),
+        BBS,
     ),
     Mutant(
         "speaking-cell-of-any-incarnation",
@@ -145,6 +146,7 @@ SPEAKERS: tuple[Mutant, ...] = (
         "a retry is refused, or carried out twice, though its first try was",
         around("raftbbs.core.requests:answered_before", says(None)),
         (f"{_GUARDS}test_a_request_that_is_repeated_is_answered_as_before",),
+        replace(BBS, seeds=13),
     ),
     Mutant(
         "request-id-of-somebody-else",

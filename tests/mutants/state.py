@@ -11,7 +11,7 @@ from diegod.raftbbs import core
 from diegod.raftbbs.core.decision import Refused
 from diegod.raftbbs.raft.api import AnswerStatus, Fatal
 from diegod.raftbbs.store.envelope import EnvelopeError
-from tests.mutants.mutant import RAFT, RING, Mutant
+from tests.mutants.mutant import BBS, RAFT, RING, Mutant
 from tests.mutants.surgery import around, never_fails, nothing, says, without
 
 _CORE = "raftbbs.raft.guarded:_Core"
@@ -102,6 +102,13 @@ def _one_by_one(publish: Any, feed: Any, revision: int, changes: Any) -> None:
         publish(feed, change.revision, [change])
 
 
+def _but_the_first(publish: Any, feed: Any, revision: int, changes: Any) -> None:
+    """The first entry after a start, or after a copy that was taken over, is told to nobody."""
+    if not hasattr(feed, "has_begun"):
+        feed.has_begun, changes = True, ()
+    publish(feed, revision, changes)
+
+
 def _left_untold(concerned: Any, feed: Any, change: Any) -> Any:
     known = type(change)()
     known.CopyFrom(change)
@@ -189,6 +196,7 @@ STATE = (
         "a client is told to try elsewhere though its write may be done",
         around("raftbbs.ticking:_refusal", _refused_as_not_applied),
         ("test_ticking.py::test_what_may_be_applied_is_never_said_not_to_be",),
+        BBS,
     ),
     Mutant(
         "commands-of-any-size-proposed",
@@ -259,6 +267,7 @@ STATE = (
         "a token older than the history is resumed from, with a gap",
         around("raftbbs.edge.watch:_require_kept", nothing),
         ("edge/test_watch.py::test_what_is_no_longer_kept_can_only_be_listed_again",),
+        BBS,
     ),
     Mutant(
         "change-told-twice",
@@ -282,6 +291,14 @@ STATE = (
         ("test_feed.py::test_the_changes_of_one_entry_come_together_and_in_order",),
     ),
     Mutant(
+        "first-entry-of-a-life-is-not-told",
+        "feed",
+        "who watches a member from its start on misses what it applies first",
+        around("raftbbs.feed:Feed.publish", _but_the_first),
+        ("test_feed.py::test_the_changes_of_one_entry_come_together_and_in_order",),
+        replace(BBS, must=True),
+    ),
+    Mutant(
         "cell-not-told-of-what-it-loses",
         "feed",
         "a cell goes on with what was withdrawn from it",
@@ -290,6 +307,6 @@ STATE = (
             "test_feed.py::test_a_cell_hears_once_more_of_what_leaves_it",
             "edge/test_watch.py::test_a_cell_sees_its_own_rows_with_definitions_and_no_others",
         ),
-        replace(RING, seeds=3),
+        replace(BBS, must=True),
     ),
 )

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 900  # of a process; a single test ends by itself long before
 #: How a test says that a promise is broken: an assertion, an exception that did not come, the
 #: product's own last guard, or that the test waited in vain, within a limit of its own.
-_REAL = ("AssertionError", "Failed", "Fatal", "Replaced", "TimeoutError")
+_REAL = ("AssertionError", "Failed", "Fatal", "Quarantined", "Replaced", "TimeoutError")
 #: So, too, if the test itself does not find what it expects. Anywhere else it may be a mistake in
 #: the mutant.
 _REAL_IN_A_TEST = ("IndexError", "KeyError", "ValueError", "StopIteration", "AttributeError")
@@ -132,6 +132,9 @@ def _by_chance(verdict: Verdict) -> None:
         return
     found = json.loads(done.stdout.splitlines()[-1])
     verdict.needed, verdict.tried = found["needed"], chance.seeds
+    if found["unsound"]:
+        seeds = ", ".join(map(str, found["unsound"]))
+        verdict.complaints.append(f"{chance.world} finds fault with the product itself: {seeds}")
     if not found["reached"]:
         verdict.complaints.append(f"not reached: no seed of {chance.world} ran into it")
     elif chance.must and verdict.needed is None:

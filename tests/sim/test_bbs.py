@@ -9,21 +9,19 @@ import sys
 
 import pytest
 
+from tests.mutants.chance import hunt
+from tests.mutants.table import MUTANTS
 from tests.sim.__main__ import SIMULATIONS, Tally, main
 from tests.sim.bbs import FAULTS_S, simulate
-from tests.sim.bbs_mutants import MUTANTS, seeds_to_kill
 
 #: In chunks that several workers can share, each large enough that everything happens in it.
 CHUNK = 100
 CHUNKS = [range(first, first + CHUNK) for first in range(1, 1001, CHUNK)]
-#: Those that few seeds see; what else is in `MUTANTS` takes more of them (docs/evidence/sim.md).
-QUICKLY_SEEN = (
-    "truncate_without_conflict",
-    "read_at_once",
-    "copy_counts_as_acknowledged",
-    "promises_of_another",
-    "first_entry_of_a_life_is_not_told",
-    "leases_not_rearmed",
+#: Mutants that this simulation has to find (tests/mutants).
+SEEN = sorted(
+    mutant.name
+    for mutant in MUTANTS.values()
+    if mutant.chance is not None and mutant.chance.world == "bbs" and mutant.chance.must
 )
 
 
@@ -59,16 +57,18 @@ def test_a_seed_is_one_history_in_any_process(hash_seed: str) -> None:
     assert told.stdout.splitlines()[-1] == f"digest {simulate(3, verbose=True).digest}"
 
 
-@pytest.mark.parametrize("name", QUICKLY_SEEN)
+@pytest.mark.parametrize("name", SEEN)
 def test_a_deliberate_mistake_breaks_a_promise(name: str) -> None:
-    needed, violation = seeds_to_kill(name, range(1, 13))
-    assert needed, f"{name} went unseen"
-    assert violation
+    chance = MUTANTS[name].chance
+    assert chance is not None
+    found = hunt(MUTANTS[name], "bbs", chance.seeds)
+    assert found.unsound == []
+    assert found.needed, f"{name} went unseen"
+    assert found.says
 
 
-def test_every_mutant_is_a_function_with_a_reason() -> None:
-    assert all(mutate.__doc__ for mutate in MUTANTS.values())
-    assert set(QUICKLY_SEEN) <= set(MUTANTS)
+def test_there_are_mistakes_of_several_kinds() -> None:
+    assert {MUTANTS[name].of for name in SEEN} >= {"M4", "M8", "leases", "feed"}
 
 
 def test_the_command_counts_and_names_what_did_not_occur(

@@ -9,9 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from diegod.raftbbs.core import guards as refusals
 from tests.mutants import report
 from tests.mutants.__main__ import main
+from tests.mutants.chance import WORLDS, hunt
 from tests.mutants.mutant import Chance
+from tests.mutants.surgery import around, says
 from tests.mutants.table import MUTANTS
 from tests.mutants.trial import Verdict, _weigh, judge
 
@@ -105,6 +108,24 @@ def test_seeds_that_have_to_find_a_mutant_and_do_not_are_a_failure() -> None:
     chance = Chance("raft", 1, must=True)
     unseen = replace(MUTANTS["conflict-with-what-is-committed"], chance=chance)
     assert judge(unseen).complaints == ["survived 1 seeds of raft"]
+
+
+def test_a_seed_that_finds_fault_without_the_mutant_finds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[bool] = []
+
+    def world(seed: int) -> list[str]:
+        """Seed 2 breaks a promise of the product itself, seed 3 one that the mutant breaks."""
+        told.append(refusals.not_found("task", "t1") is None)
+        return ["broken"] if seed == 2 or (seed == 3 and told[-1]) else []
+
+    monkeypatch.setitem(WORLDS, "raft", world)
+    blind = replace(HARMLESS, install=around("raftbbs.core.guards:not_found", says(None)))
+    found = hunt(blind, "raft", 5)
+    assert (found.needed, found.unsound) == (3, [2])
+    assert told == [True, True, False, True, False]
+    assert hunt(blind, "raft", 2).needed is None
 
 
 def test_the_command_says_who_killed_whom_and_ends_with_1_where_nobody_did(

@@ -89,6 +89,13 @@ def test_only_one_member_differs(after: tuple[Member, ...], why: str) -> None:
     assert membership.not_one_change((A, B, C), after) == why
 
 
+def test_what_is_more_than_one_step_is_refused(board: Board) -> None:
+    assert not say(board, 0, A, B, C)
+    assert say(board, 1, A) == "InvalidRequest"
+    assert say(board, 1, A, B, C, member("d")) == "InvalidRequest"
+    assert list(board.state().members().members) == [A, B, C]
+
+
 def test_a_learner_is_promoted_with_the_store_that_it_has() -> None:
     before = Members(members=[A, B, NEW_C], revision=4)
     change = membership.promotion(before, "c")

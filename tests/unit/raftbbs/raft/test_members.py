@@ -242,6 +242,7 @@ def test_a_learner_does_not_campaign() -> None:
             table.expire("C")
             assert table.step("C").leadership.role is Role.FOLLOWER
             assert table["C"].next_deadline() > table.now + 0.4
+        assert "pre_vote_request" not in table.kinds("C", "A")
         assert table.leadership("C").term == 1
 
 
@@ -536,6 +537,28 @@ def test_a_transfer_that_comes_to_nothing_ends_and_the_leader_goes_on() -> None:
         table.settle("AC")
         assert table.applied("A")[-1] == b"after"
         assert table.leadership("A").term == 1
+
+
+def test_who_lacks_an_entry_is_not_called_upon() -> None:
+    with lab() as table:
+        _led(table)
+        table.cut("B", "A")
+        table.step("A", b"B has not acknowledged it")
+        table["A"].request_transfer(1, "B")
+        table.step("A")
+        table.step("A", seconds=0.1)
+        assert table.leadership("A").transfers_to == "B"
+        assert "timeout_now" not in table.kinds("A", "B")
+        table.pump("A", "B")
+        table.link("B", "A")
+        for _ in range(4):
+            table.step("B", seconds=0.05)
+            table.pump("B", "A")
+            table.step("A", seconds=0.05)
+            if "timeout_now" in table.kinds("A", "B"):
+                break
+            table.pump("A", "B")
+        assert "timeout_now" in table.kinds("A", "B")
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,7 @@ def test_it_turns_round_half_way(tmp_path: Path) -> None:
         for _ in range(4):
             one_slice(environment, rekeying)
         assert labels(environment) == {1, 2}
+        assert rekeying.progress.key_names == ("A", "B")
     with opened(tmp_path, ring("A", "B")) as environment:
         assert read_registry(environment).walk == Pass(target=1)
         rekeying = finish(environment)

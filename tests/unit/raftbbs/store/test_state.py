@@ -250,6 +250,15 @@ def test_another_row_makes_another_hash_for_ever(store: Store, tmp_path: Path, r
     assert store.view().counters().state_hash != other.view().counters().state_hash
 
 
+def test_another_row_that_is_gone_makes_another_hash(store: Store, tmp_path: Path) -> None:
+    """Nothing is written but the changes, which are no part of it, and what is deleted."""
+    other = Store(tmp_path / "other")
+    for each, gone in ((store, "c1"), (other, "c2")):
+        each.record(created(Cell(cell_id="c1")), created(Cell(cell_id="c2")))
+        each.record(removed(Cell(cell_id=gone)))
+    assert store.view().counters().state_hash != other.view().counters().state_hash
+
+
 def test_states_are_compared_at_round_indexes_and_the_last_few_are_kept(store: Store) -> None:
     hashes = {}
     for index in range(500, 12_001, 500):
