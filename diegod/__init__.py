@@ -3,4 +3,4 @@
 Cells run containers, the brain places work, the BBS holds the truth.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -13,6 +13,7 @@ from diegod.cli.errors import NO_ANSWER, USAGE, CliError
 from diegod.cli.render import Column, View, print_fields, print_row, print_rows
 from diegod.cli.session import Output, Session
 from diegod.cli.verbs import noun, verb
+from diegod.config.rules import is_wildcard
 from diegod.models.json_form import json_form
 from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply
 
@@ -79,6 +80,10 @@ def _voter(text: str, port: int, raft_port: int) -> tuple[str, str, str]:
     if match is None:
         raise CliError(f'--voter: "{text}" is not ID=HOST[:PORT[:RAFT_PORT]]', USAGE)
     member_id, host = match[1], match[2]
+    if is_wildcard(host):
+        raise CliError(
+            f'--voter: "{text}" can\'t be dialled: {host} is every address of a machine', USAGE
+        )
     return member_id, f"{host}:{match[3] or port}", f"{host}:{match[4] or raft_port}"
 
 

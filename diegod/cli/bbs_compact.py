@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from diegod.cli.errors import FAILED, NO_ANSWER, CliError
 from diegod.cli.render import Column, View, print_rows
 from diegod.cli.session import Session
-from diegod.models.errors import DomainError
-from diegod.v1.cluster_pb2 import BbsMember, GetBbsStatusReply
+from diegod.models.errors import DomainError, Reason
+from diegod.v1.cluster_pb2 import BbsMember, CompactReply, GetBbsStatusReply
 
 _LOOK_EVERY_S = 0.2
 #: A store of many GB takes its time; the others serve meanwhile.
@@ -18,7 +18,7 @@ Row = tuple[str, int, int]
 
 
 async def compact_all(session: Session) -> None:
-    """The leader is the last: the others are back before it leaves."""
+    """The leader is the last: the others are back before it gives the leadership to one of them."""
     async with session.client() as client:
         status = await client.bbs_status()
     rows: list[Row] = []
@@ -44,11 +44,28 @@ def in_order(status: GetBbsStatusReply) -> Sequence[BbsMember]:
 
 
 async def _compact(session: Session, member: BbsMember) -> Row:
-    async with session.client_at(member.address) as client:
-        reply = await client.compact_store()
+    try:
+        reply = await _ask(session, member)
+    except DomainError as error:
+        if error.reason is not Reason.INVALID_STATE_TRANSITION:
+            raise
+        await _take_leadership(session, member)
+        reply = await _ask(session, member)
     before = reply.store_bytes
     after = before if _is_compact(before, reply.needed_bytes) else await _back(session, member)
     return member.member_id, before, after
+
+
+async def _ask(session: Session, member: BbsMember) -> CompactReply:
+    async with session.client_at(member.address) as client:
+        return await client.compact_store()
+
+
+async def _take_leadership(session: Session, member: BbsMember) -> None:
+    """A leader that has something to gain leads no more when it ends: nobody waits for another."""
+    async with session.client() as client:
+        leader_id = await client.members.transfer()
+    session.say(f"{member.member_id} led the others; {leader_id} does now")
 
 
 def _is_compact(before: int, needed: int) -> bool:

@@ -1,6 +1,7 @@
 """`diegod bbs snapshot …`: backups of the BBS. Only `save` speaks with a cluster."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from diegod.cli.bbs_options import ConfigOption
 from diegod.cli.errors import FAILED, USAGE, CliError
 from diegod.cli.quantities import age
 from diegod.cli.render import Column, View, print_fields, print_row, print_rows
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 app = noun("Backups of the BBS: the whole state of the cluster in one file.")
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE")]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", envvar="DIEGOD_CONFIG")
-]
 EpochOption = Annotated[
     int,
     typer.Option(
@@ -73,19 +72,31 @@ def inspect(session: Session, file: FileArgument) -> None:
 
 
 @verb(app, "verify")
-def verify(session: Session, file: FileArgument) -> None:
-    """Read all of a backup back: its digest, every value, every row and index."""
+def verify(session: Session, file: FileArgument, config: ConfigOption = None) -> None:
+    """Read all of a backup back: its digest, every value, every row and index.
+
+    One that is encrypted takes its keys: on a node, or with the settings that name them.
+    """
     from diegod.node.backups import problems_of
     from diegod.raftbbs.backup.file import read_manifest
 
     manifest = _refusing(lambda: read_manifest(file))
-    problems = problems_of(file)
+    problems = problems_of(file, _key_files(config))
     if problems:
         raise CliError(f"{file} can't be relied on", FAILED, problems)
     values = sum(manifest.counts.values())
     session.say(f"{file} is whole: {values} values of revision {manifest.revision} read back")
     if session.output not in (Output.TABLE, Output.WIDE):
         _print_manifest(session, manifest)
+
+
+def _key_files(config: Path | None) -> Mapping[str, str]:
+    """None where there are no settings: a backup may be looked at anywhere."""
+    from diegod.config.load import DEFAULT_FILE, load_settings
+
+    if config is None and not DEFAULT_FILE.exists():
+        return {}
+    return load_settings(config, os.environ).settings.bbs.encryption.keys
 
 
 @verb(app, "ls")

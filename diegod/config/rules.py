@@ -228,3 +228,11 @@ def table_of(rule: Rule[T]) -> Rule[Mapping[str, T]]:
 def anything(value: Any) -> object:
     """Checked by whoever defines it: a plugin knows its own settings."""
     return value
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether it stands for all addresses of a machine: to listen on, never to be dialled."""
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_unspecified
+    except ValueError:
+        return False

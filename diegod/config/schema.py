@@ -172,8 +172,12 @@ def contradictions(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
     if roles and "bbs" not in roles and not settings.cluster.endpoints:
         message = f"is required for {' and '.join(roles)}: the addresses of the BBS"
         found.append((("cluster", "endpoints"), message))
-    if settings.node.bind in ("0.0.0.0", "::") and not settings.node.advertise:  # noqa: S104
-        message = f"is required, because bind is {settings.node.bind}: the name others dial"
+    bind, advertise = settings.node.bind, settings.node.advertise
+    if rules.is_wildcard(bind) and not advertise:
+        message = f"is required, because bind is {bind}: the name others dial"
+        found.append((("node", "advertise"), message))
+    if rules.is_wildcard(advertise):
+        message = f"{advertise} is every address of a machine: give the name others dial"
         found.append((("node", "advertise"), message))
     for key, path in (("data_dir", settings.node.data_dir), ("run_dir", settings.node.run_dir)):
         if not PurePosixPath(path).is_absolute():

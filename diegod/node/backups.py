@@ -14,10 +14,11 @@ from pathlib import Path
 
 import structlog
 
-from diegod.config.schema import BackupSettings
-from diegod.node.check_store import checked_apart
+from diegod.config.schema import BbsSettings
+from diegod.node.check_store import NO_FILES, checked_apart
 from diegod.node.finished import finished, never
 from diegod.node.kept import SUFFIX, UNVERIFIED, Kept, kept_in, name_of
+from diegod.node.keys import KeyFiles, lacking
 from diegod.raftbbs.backup import file
 from diegod.raftbbs.backup.copying import require_room, take
 from diegod.raftbbs.backup.file import BackupRefused
@@ -46,8 +47,9 @@ class BackupFailed(Exception):  # noqa: N818 - a sentence for the operator
 class Backups:
     """Whoever makes the backups of a member; does nothing where no directory is set."""
 
-    def __init__(self, settings: BackupSettings, member: Member, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, settings: BbsSettings, member: Member, clock: Clock) -> None:
+        self._settings = settings.backup
+        self._key_files = settings.encryption.keys
         self._member = member
         self._clock = clock
         self._stopping = threading.Event()
@@ -100,6 +102,7 @@ class Backups:
                 self._member.birth,
                 Path(self._settings.directory),
                 self._clock.wall(),
+                self._key_files,
                 self._stopping.is_set,
             )
             self._prune()
@@ -126,9 +129,10 @@ def backed_up(
     birth: Birth,
     directory: Path,
     now_s: float,
+    key_files: KeyFiles = NO_FILES,
     gives_up: Callable[[], bool] = never,
 ) -> Path:
-    """Take a backup into a directory, and read it back.
+    """Take a backup into a directory, and read it back with the keys of these files.
 
     Raises BackupFailed, BackupRefused, OSError or StoreFailed.
     """
@@ -145,7 +149,7 @@ def backed_up(
             file.write(unverified, file.pieces(manifest, data))
     finally:
         shutil.rmtree(copy, ignore_errors=True)
-    problems = problems_of(unverified, directory, gives_up)
+    problems = problems_of(unverified, key_files, directory, gives_up)
     if problems:
         raise BackupFailed(f"{unverified} can't be relied on: {problems[0]}")
     file.put_in_place(unverified, path)
@@ -153,15 +157,23 @@ def backed_up(
 
 
 def problems_of(
-    path: Path, scratch: Path | None = None, gives_up: Callable[[], bool] = never
+    path: Path,
+    key_files: KeyFiles = NO_FILES,
+    scratch: Path | None = None,
+    gives_up: Callable[[], bool] = never,
 ) -> list[str]:
-    """What is wrong with a backup: its data is extracted, and all of it read in a child process."""
+    """What is wrong with a backup: its data is extracted, and all of it read in a child process.
+
+    Without the keys that it takes, only its digest can be told.
+    """
     with tempfile.TemporaryDirectory(prefix="diegod-verify-", dir=scratch) as folder:
         try:
             manifest = file.extract(path, Path(folder))
         except BackupRefused as error:
             return [str(error)]
-        return checked_apart(Path(folder), manifest, gives_up).problems
+        if missing := lacking(manifest.key_names, key_files):
+            return [f"every byte is as it was written, but no value can be read: {missing}"]
+        return checked_apart(Path(folder), manifest, key_files, gives_up).problems
 
 
 def sweep_copies(store: Path) -> None:

@@ -140,7 +140,7 @@ async def _serve(
     driver = ThreadDriver(ticking, clock, lambda error: _end_process(error, environment, clock))
     load = LoadLimits(free_disk_bytes=settings.bbs.min_free_disk_mb << 20)
     member = Member(birth, environment, tables, log.leadership(), driver.wake, load)
-    backups = Backups(settings.bbs.backup, member, clock)
+    backups = Backups(settings.bbs, member, clock)
     dialer = who.dialer()
     links = Links(
         birth.member_id,

@@ -15,9 +15,10 @@ from diegod.node.bbs import STORE_FOLDER
 from diegod.node.birth import voter
 from diegod.node.check_store import checked_apart
 from diegod.node.kept import kept_in
+from diegod.node.keys import keyring_of, lacking
 from diegod.node.statuses import FAILED, NOT_CURABLE, StartError
 from diegod.raftbbs.backup import file
-from diegod.raftbbs.backup.copying import OpenEnvelope, opened_copy
+from diegod.raftbbs.backup.copying import opened_copy
 from diegod.raftbbs.backup.file import BackupRefused, Manifest
 from diegod.raftbbs.backup.rebirth import Reborn, begin_epoch, sole_voter
 from diegod.raftbbs.core.epochs import RECOVERED, RESTORED
@@ -25,7 +26,9 @@ from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.store import identity
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed, StoreMissing
-from diegod.raftbbs.store.identity import Birth, StoreRefused, flush_names
+from diegod.raftbbs.store.identity import StoreRefused, flush_names
+from diegod.raftbbs.store.key_registry import KeysRefused
+from diegod.security.at_rest import Keyring
 from diegod.world import Clock, Ids
 
 ASIDE_FOLDER = "store.new"
@@ -39,6 +42,7 @@ _REFUSALS = (
     EnvelopeError,
     Fatal,
     ValueError,
+    KeysRefused,
     FileExistsError,
     FileNotFoundError,
 )
@@ -52,11 +56,10 @@ def restore(
     *,
     epoch: int = 0,
     new_cluster: bool = False,
-    open_envelope: OpenEnvelope | None = None,
 ) -> Reborn:
     """Make this node, whose folder has no store, the only member of a cluster from a backup."""
 
-    def prepare(data: Path) -> Callable[[Environment], Reborn]:
+    def prepare(data: Path, keyring: Keyring) -> Callable[[Environment], Reborn]:
         store, aside = data / STORE_FOLDER, data / ASIDE_FOLDER
         if store.exists() and any(store.iterdir()):
             raise StartError(
@@ -66,14 +69,16 @@ def restore(
             )
         manifest = file.extract(backup, aside)
         _require_cluster(manifest.cluster_name, settings, f"{backup} is of")
-        _require_whole(aside, manifest)
+        if missing := lacking(manifest.key_names, settings.bbs.encryption.keys):
+            raise StartError(f"{backup} can't be restored: {missing}", NOT_CURABLE)
+        _require_whole(aside, manifest, settings)
         opened = epoch or _next_epoch(manifest, data, settings)
         cluster_id = ids.new_id() if new_cluster else ""
         return lambda copy: _begin(
             copy, settings, ids, clock, RESTORED, opened, cluster_id, finish_log=False
         )
 
-    return _reborn(settings, prepare, open_envelope)
+    return _reborn(settings, prepare)
 
 
 def recover(
@@ -82,37 +87,34 @@ def recover(
     ids: Ids,
     *,
     epoch: int = 0,
-    open_envelope: OpenEnvelope | None = None,
 ) -> Reborn:
     """Make this member, stopped, the only one of its cluster. Its old store stays beside."""
 
-    def prepare(data: Path) -> Callable[[Environment], Reborn]:
+    def prepare(data: Path, keyring: Keyring) -> Callable[[Environment], Reborn]:
         store, aside = data / STORE_FOLDER, data / ASIDE_FOLDER
         _undo_half_a_recovery(data)
-        birth = _checked_store(store, settings)
-        with opened_copy(store, open_envelope) as environment:
-            environment.copy(aside)
-        opened = epoch or birth.epoch + 1
+        before = _copy_checked(store, aside, settings, keyring)
+        opened = epoch or before + 1
         return lambda copy: _begin(
             copy, settings, ids, clock, RECOVERED, opened, "", finish_log=True
         )
 
-    return _reborn(settings, prepare, open_envelope)
+    return _reborn(settings, prepare)
 
 
 def _reborn(
     settings: Settings,
-    prepare: Callable[[Path], Callable[[Environment], Reborn]],
-    open_envelope: OpenEnvelope | None,
+    prepare: Callable[[Path, Keyring], Callable[[Environment], Reborn]],
 ) -> Reborn:
     """A copy is put aside, begins its epoch there, and becomes the store. The folder is ours."""
+    keyring = keyring_of(settings)
     held = folder.hold(Path(settings.node.data_dir))
     aside = held.path / ASIDE_FOLDER
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
-        begin = prepare(held.path)
-        with opened_copy(aside, open_envelope) as copy:
+        begin = prepare(held.path, keyring)
+        with opened_copy(aside, keyring, to_write=True) as copy:
             reborn = begin(copy)
         _put_in_place(held.path, reborn)
         return reborn
@@ -168,15 +170,18 @@ def _epoch_of_folder(path: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _checked_store(store: Path, settings: Settings) -> Birth:
-    """Whose store it is, once it is known that reading it harms nobody."""
+def _copy_checked(store: Path, aside: Path, settings: Settings, keyring: Keyring) -> int:
+    """Copy a store, once it is known to be whole and ours; the epoch that it is of."""
     if not (store / DATA_FILE).exists():
         raise StartError(f"there is no store in {store}: recover one that has it", NOT_CURABLE)
-    _require_whole(store, None)
-    environment, birth = identity.load(store, member_id=settings.node.id)
-    environment.close()
-    _require_cluster(birth.cluster_name, settings, f"the store in {store} is of")
-    return birth
+    _require_whole(store, None, settings)
+    environment, birth = identity.load(store, member_id=settings.node.id, keyring=keyring)
+    try:
+        _require_cluster(birth.cluster_name, settings, f"the store in {store} is of")
+        environment.copy(aside)
+    finally:
+        environment.close()
+    return birth.epoch
 
 
 def _require_cluster(name: str, settings: Settings, what: str) -> None:
@@ -187,10 +192,11 @@ def _require_cluster(name: str, settings: Settings, what: str) -> None:
         )
 
 
-def _require_whole(store: Path, manifest: Manifest | None) -> None:
-    problems = checked_apart(store, manifest).problems
+def _require_whole(store: Path, manifest: Manifest | None, settings: Settings) -> None:
+    problems = checked_apart(store, manifest, settings.bbs.encryption.keys).problems
     if problems:
-        raise StartError(f"it can't be used, {len(problems)} things are wrong: {problems[0]}")
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise StartError(f"it can't be used: {problems[0]}{more}")
 
 
 def _next_epoch(manifest: Manifest, data: Path, settings: Settings) -> int:

@@ -199,16 +199,19 @@ class Processes:
         node = self.site.nodes[id_]
 
         def told() -> bool:
-            assert self._running[id_].poll() is None, node.log.read_text()[-2000:]
             try:
                 return b"READY=1" in ready.recv(4096)
             except TimeoutError:
+                assert not self.has_ended(id_), node.log.read_text()[-2000:]
                 return False
 
         until(f"{id_} is ready", told, READY_S)
 
     def pid(self, id_: str) -> int:
         return self._running[id_].pid
+
+    def has_ended(self, id_: str) -> bool:
+        return self._running[id_].poll() is not None
 
     def kill(self, *ids: str) -> None:
         """SIGKILL, all at once."""

@@ -269,10 +269,13 @@ async def test_three_members_give_their_disks_back(tmp_path: Path) -> None:
             await _filled_and_emptied(client)
             leader = (await client.bbs_status()).leader_id
             kept = await client.tasks.desire(appending("kept", tmp_path / "none"))
-            rows = dev.run("bbs", "compact", "-o", "json", timeout_s=120).succeeded().records
+            done = dev.run("bbs", "compact", "-o", "json", timeout_s=120).succeeded()
+            assert f"{leader} led the others; " in done.err
+            rows = done.records
             assert [row["member_id"] for row in rows][-1] == leader
             assert len(rows) == 3
             assert all(row["bytes_after"] < 0.7 * row["bytes_before"] for row in rows)
+            assert (await client.bbs_status()).leader_id != leader
             assert (await client.tasks.get("kept")).attempt >= kept.task.attempt
             assert (await ended(client, "kept")).state == Task.COMPLETED
         again = dev.run("bbs", "compact", "-o", "json", timeout_s=120).succeeded().records

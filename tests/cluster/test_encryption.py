@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from diegod.client.tasks import task_definition
 from tests.cluster.roles import Processes, Site, new_site, refused_start, write_settings
 from tests.cluster.terminal import PROGRAM, Terminal, new_terminal
+from tests.cluster.waiting import until
 
 MEMBERS = ("bbs-1", "bbs-2", "bbs-3")
 NOT_CURABLE = 78
@@ -93,8 +95,9 @@ async def write(site: Site, *guids: str) -> None:
             await client.tasks.desire(task)
 
 
-async def stored(site: Site) -> set[str]:
-    async with site.client() as client:
+async def stored(site: Site, *ids: str) -> set[str]:
+    """What these members have, by default any that answers."""
+    async with site.client(*(site.nodes[id_].address for id_ in ids)) as client:
         return {task.task_guid for task in await client.tasks.list()}
 
 
@@ -161,6 +164,58 @@ def test_a_key_that_is_dropped_too_early_is_missed(site: Site, processes: Proces
     assert refusal(site, "bbs-1").startswith('diegod: the encryption key "2026-11": ')
     new.chmod(0o600)
     start_under_new_key(site, processes, "bbs-1")
+
+
+def test_a_backup_is_restored_with_its_keys_only(
+    site: Site, processes: Processes, user: Terminal
+) -> None:
+    """Saved by hand and by itself; every value of the store is encrypted when that is done."""
+    directory = site.folder / "backups"
+    start_under_new_key(site, processes, *MEMBERS)
+    asyncio.run(write(site, "backed-up"))
+    user.run("bbs", "rekey").succeeded()
+    backup = str(site.folder / "one.backup")
+    saved = user.run("bbs", "snapshot", "save", backup, "-o", "json").succeeded().record
+    assert saved["key_names"] == ["2026-11"]
+    assert CANARY.encode() not in Path(backup).read_bytes()
+    back_up(site, "bbs-2", directory)
+    restart(processes, "bbs-2")
+    ls = ["bbs", "snapshot", "ls", "--config", str(site.nodes["bbs-2"].config), "-o", "json"]
+    (kept, *_) = until("one is verified", lambda: user.run(*ls).succeeded().records, 60.0)
+    assert (kept["verified"], kept["key_names"]) == (True, ["2026-11"])
+    for id_ in MEMBERS:
+        assert processes.stop(id_) == 0
+
+    verify = ["bbs", "snapshot", "verify", backup]
+    config = ["--config", str(site.nodes["bbs-1"].config)]
+    assert "is whole" in user.run(*verify, *config).succeeded().err
+    unread = user.run(*verify)
+    assert (unread.status, unread.out) == (1, "")
+    assert "every byte is as it was written" in unread.err
+    assert 'it is encrypted with the key "2026-11"' in unread.err
+
+    data = site.nodes["bbs-1"].data
+    data.rename(data.with_name("data.before"))
+    encrypt(site, "", {}, "bbs-1")
+    restore = ["bbs", "snapshot", "restore", backup, *config]
+    refused = user.run(*restore)
+    assert (refused.status, refused.out) == (NOT_CURABLE, "")
+    (line,) = refused.err.splitlines()
+    assert 'it is encrypted with the key "2026-11", which [bbs.encryption.keys] does not' in line
+    encrypt(site, "2026-11", {"2026-11": key(site, "2026-11")}, "bbs-1")
+    user.run(*restore).succeeded()
+    processes.start("bbs-1")
+    assert "backed-up" in asyncio.run(stored(site, "bbs-1"))
+    assert processes.stop("bbs-1") == 0
+    assert CANARY.encode() not in (data / "store" / "data.mdb").read_bytes()
+    shutil.rmtree(data)
+    data.with_name("data.before").rename(data)
+
+
+def back_up(site: Site, id_: str, directory: Path) -> None:
+    """Let a member make backups by itself, too."""
+    with site.nodes[id_].config.open("a") as file:
+        file.write(f'[bbs.backup]\ndirectory = "{directory}"\n')
 
 
 def test_encryption_is_taken_back(site: Site, processes: Processes, user: Terminal) -> None:

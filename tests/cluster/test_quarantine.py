@@ -97,7 +97,7 @@ def _alter(folder: Path, guid: str) -> bool:
             if row is None or number is None:
                 return False
             row.rejection_reason = "somebody was here"
-            tasks.update(transaction, number, row)
+            tasks.put(transaction, number, row)
         return True
     finally:
         environment.close()

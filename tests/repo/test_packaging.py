@@ -121,7 +121,7 @@ def test_each_plugin_has_one_entry_point_and_asks_for_our_series() -> None:
         about = project(path)["project"]
         name = about["name"].removeprefix("diegod-").replace("-", "_")
         assert about["entry-points"]["diegod"] == {name: f"diegod_{name}"}
-        assert "diegod<0.2,>=0.1" in [str(Requirement(line)) for line in about["dependencies"]]
+        assert "diegod<0.3,>=0.2.dev0" in [str(Requirement(line)) for line in about["dependencies"]]
 
 
 def test_the_makefile_has_the_words_and_old_make_reads_it() -> None:

@@ -9,32 +9,36 @@ import diegod
 from diegod.raftbbs.backup.file import BackupRefused, Manifest, data_digest
 from diegod.raftbbs.raft.journal import LOG_TABLE, HardState, read_hard_state, read_term
 from diegod.raftbbs.store import identity
-from diegod.raftbbs.store.envelope import Envelope
 from diegod.raftbbs.store.environment import DATA_FILE, MAP_SIZE_BYTES, Environment
 from diegod.raftbbs.store.identity import META_TABLE
+from diegod.raftbbs.store.key_registry import open_to_read, read_registry, unlock
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
+from diegod.security.at_rest import NO_KEYS, Keyring
 
 #: What else is left on the disk beside a copy: writes go on while it is made.
 _SPARE_BYTES = 64 << 20
-
-#: How the values of a copy are opened; None: they are plain.
-OpenEnvelope = Callable[[Environment], Envelope]
 
 
 @contextmanager
 def opened_copy(
     folder: Path,
-    open_envelope: OpenEnvelope | None = None,
+    keyring: Keyring = NO_KEYS,
     *,
+    to_write: bool = False,
     durable: bool = True,
     map_size: int = MAP_SIZE_BYTES,
 ) -> Iterator[Environment]:
-    """A copy, for the time of a block. The only way in which this package opens one."""
+    """A copy, for the time of a block; what is written to it is under the active key.
+
+    The only way in which this package opens one. Raises KeysRefused.
+    """
     environment = Environment.open(folder, durable=durable, map_size=map_size)
     try:
-        if open_envelope is not None:
-            environment.envelope = open_envelope(environment)
+        if to_write:
+            unlock(environment, keyring)
+        else:
+            open_to_read(environment, keyring)
         yield environment
     finally:
         environment.close()
@@ -47,7 +51,7 @@ def take(environment: Environment, folder: Path, now_s: float) -> Manifest:
     environment.copy(folder)
     with opened_copy(
         folder,
-        lambda copy: environment.envelope,
+        environment.keyring,
         durable=environment.durable,
         map_size=environment.map_size,
     ) as copy:
@@ -75,7 +79,7 @@ def _described(copy: Environment) -> Callable[[float, int, str], Manifest]:
     """The manifest but for what is known only when the copy is closed."""
     birth = identity.read(copy)
     tables, meta, log = Tables.open(copy), copy.table(META_TABLE), copy.table(LOG_TABLE)
-    counts = counts_of(copy)
+    key_names, counts = read_registry(copy).named(), counts_of(copy)
     with copy.begin_read() as transaction:
         counters = StateView(tables, transaction).counters()
         state = read_hard_state(transaction, meta)
@@ -93,6 +97,7 @@ def _described(copy: Environment) -> Callable[[float, int, str], Manifest]:
         store_format=birth.store_format,
         state_hash=counters.state_hash.hex(),
         counts=counts,
+        key_names=key_names,
         version=diegod.__version__,
         size=size,
         digest=digest,

@@ -54,6 +54,16 @@ def replaced(members: c.Members, member_id: str, by: c.Member | None) -> c.Chang
     return c.ChangeMembers(members=listed, expected_revision=members.revision)
 
 
+def leads_now(member_id: str) -> Refused:
+    """Of a member that is asked to go, for a while or for good: others would wait for an election.
+    """
+    return Refused(
+        Reason.INVALID_STATE_TRANSITION,
+        f"{member_id} leads the others now: first give the leadership away, with "
+        "diegod bbs transfer",
+    )
+
+
 def find(members: c.Members, member_id: str) -> c.Member | None:
     return next((each for each in members.members if each.member_id == member_id), None)
 

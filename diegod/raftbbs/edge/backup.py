@@ -8,6 +8,7 @@ from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.backup import file
 from diegod.raftbbs.backup.copying import require_room, take
 from diegod.raftbbs.backup.file import BackupRefused, Manifest
+from diegod.raftbbs.core import membership
 from diegod.raftbbs.edge.access import Access
 from diegod.raftbbs.store.environment import DATA_FILE, StoreFailed
 from diegod.rpc.handlers import Handlers
@@ -19,8 +20,9 @@ _SERVICE = "diegod.v1.ClusterService"
 SAVE_FOLDER = "saving"
 #: How long an answer may need to get out before this process ends.
 _ANSWER_S = 0.5
-#: A store of which less than this part is free is not worth a restart.
+#: A store of which less than this part is free, or less than so many bytes, is not worth a restart.
 GAIN_MIN = 0.1
+GAIN_BYTES_MIN = 1 << 20
 
 
 class BackupService:
@@ -53,11 +55,17 @@ class BackupService:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def compact(self, request: api.CompactRequest, caller: Principal) -> api.CompactReply:
-        """Answers, and then ends this process: its supervisor starts it again at once."""
+        """Answers, and then ends this process: its supervisor starts it again at once.
+
+        A member that leads others is refused: it gives its leadership away first.
+        """
         member = self._access.member
         environment = member.environment
         before, needed = environment.used_bytes(), environment.needed_bytes()
-        if needed <= before * (1 - GAIN_MIN):
+        if before - needed >= max(before * GAIN_MIN, GAIN_BYTES_MIN):
+            if member.leadership.leads and len(membership.voters(member.members)) > 1:
+                refusal = membership.leads_now(member.birth.member_id)
+                raise DomainError(refusal.reason, refusal.message)
             try:
                 require_room(environment, environment.path)
             except BackupRefused as error:

@@ -127,11 +127,7 @@ class MemberService:
             return refusal
         if member_id != member.birth.member_id:
             return None
-        return Refused(
-            Reason.INVALID_STATE_TRANSITION,
-            f"{member_id} leads the others now: first give the leadership away, with "
-            "diegod bbs transfer",
-        )
+        return membership.leads_now(member_id)
 
     async def _change(self, plan: Callable[[], Plan], cause: str) -> None:
         """Carry out what is planned on the record as it is; again, when it was another by then."""

@@ -154,18 +154,28 @@ def _all_rows(state: StateView, kinds: Iterable[str]) -> Iterator[Change]:
 async def _bundled(
     changes: AsyncIterator[Change], field: str, complete: Callable[[Change], None]
 ) -> AsyncIterator[WatchReply]:
-    """Replies that no connection finds too large. What is completed is the reader's own copy."""
-    reply, size = WatchReply(), 0
+    """Replies that no connection finds too large. What is completed is the reader's own copy.
+
+    Each reply of changes is a place to resume from, and ends with a whole revision: whoever is cut
+    off behind it hears none of it again.
+    """
+    reply, size, last = WatchReply(), 0, 0
     async for change in changes:
+        if size >= _REPLY_BYTES and (field == "rows" or change.revision != last):
+            yield _resumable(reply)
+            reply, size = WatchReply(), 0
         own = getattr(reply, field).add()
         own.CopyFrom(change)
         complete(own)
-        size += own.ByteSize()
-        if size >= _REPLY_BYTES:
-            yield reply
-            reply, size = WatchReply(), 0
+        size, last = size + own.ByteSize(), change.revision
     if size:
-        yield reply
+        yield _resumable(reply)
+
+
+def _resumable(reply: WatchReply) -> WatchReply:
+    if reply.changes:
+        reply.revision = reply.changes[-1].revision
+    return reply
 
 
 def _completion(state: StateView, caller: Principal) -> Callable[[Change], None]:

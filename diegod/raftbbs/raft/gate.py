@@ -93,7 +93,7 @@ class Gate:
         """The number of the last round that was sent; frames of this step carry the next one."""
         self._round_used = False
         self.refused: list[Refusal] = []
-        self._strangers: dict[str, str] = {}  # peers whose hello was refused, and why
+        self._strangers: dict[str, str] = {}  # members whose hello was refused, and why
 
     # Connections.
 
@@ -132,7 +132,8 @@ class Gate:
         return min(known, default=STORE_FORMAT)
 
     def alarms(self) -> tuple[str, ...]:
-        """Peers whose certificate is right and whose store or release is not."""
+        """Members whose certificate is right and whose store or release is not. Who is no member
+        any more is refused without an alarm: nothing that it does would end it."""
         return tuple(f"{peer} is refused: {why}" for peer, why in sorted(self._strangers.items()))
 
     def follow(self, members: Members) -> None:
@@ -142,6 +143,7 @@ class Gate:
         peers.set(members)
         after = {peer: greeting.store_of(peer) for peer in peers.all}
         same = [peer for peer in before if after.get(peer) == before[peer]]
+        self._strangers = {peer: self._strangers[peer] for peer in same if peer in self._strangers}
         self.library.set_peers(peers.voters, peers.learners, same)
         for peer in before:
             if peer not in same:
@@ -176,7 +178,8 @@ class Gate:
         try:
             self._greeting.receive(peer, frame.hello)
         except FrameRefused as refusal:
-            self._strangers[peer] = str(refusal)
+            if peer in self._peers:
+                self._strangers[peer] = str(refusal)
             raise
         self._strangers.pop(peer, None)
         self._open(peer)

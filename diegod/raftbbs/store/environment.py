@@ -148,7 +148,7 @@ class ReadTransaction:
     def whole(self, table: Table) -> Iterator[tuple[bytes, bytes]]:
         """Every key and value, faster than `scan`: nothing may be written meanwhile. Raises
         EnvelopeError."""
-        unwrap, place = self._envelope.unwrap, table.place
+        unwrap, place = self._envelope_in(table).unwrap, table.place
         try:
             with self._transaction.cursor(db=table.handle) as cursor:
                 for key, stored in cursor.iternext():

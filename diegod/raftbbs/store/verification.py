@@ -1,4 +1,7 @@
-"""The rows of a store and how they fit together, verified before a member serves them.
+"""The rows of a store and how they fit together: the one set of rules about that.
+
+    verify      before a member serves a store: refused with the first thing that is wrong
+    Verification.problems    of a store at rest (`raftbbs.backup.checking`): the first of each part
 
 The structure of the file was checked before LMDB opened it (`structure`): from here on, what a scan
 finds, a lookup finds. Now every value is opened through its envelope, every row is parsed, and the
@@ -11,12 +14,13 @@ What the log says is read by the journal when it opens. Does not belong here: wh
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
-from diegod.raftbbs.store.counters import HASH_BYTES
+from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table
 from diegod.raftbbs.store.state import StateView, process_key
@@ -57,41 +61,63 @@ def verify(environment: Environment, names: Sequence[str] = ()) -> int:
     tables = Tables.open(environment)
     named = [environment.table(name) for name in names]
     with environment.begin_read() as transaction:
-        try:
-            verification = _Verification(tables, transaction)
-            verification.run()
-            verification.open_values(named)
-        except (EnvelopeError, DecodeError, ValueError, struct.error) as error:
-            raise RowsDamaged(str(error)) from error
+        verification = Verification(tables, transaction)
+        for problem in verification.problems(named):
+            raise RowsDamaged(problem)
         return verification.values
 
 
-class _Verification:
+class Verification:
     """One pass over all tables, in one view of the store."""
 
     def __init__(self, tables: Tables, transaction: ReadTransaction) -> None:
         self._tables = tables
         self._transaction = transaction
-        self._counters = StateView(tables, transaction).counters()
+        self._counters = Counters()
+        self._reading = tables.counters
         self._read: set[str] = set()
         self.values = 0
 
-    def run(self) -> None:
-        tables = self._tables
-        self._tasks()
-        self._desired_lrps()
-        self._actual_lrps()
-        self._keyed(tables.cells, lambda cell: cell.cell_id)
-        self._keyed(tables.domains, lambda domain: domain.domain)
-        self._keyed(tables.locks, lambda lock: lock.name)
-        self._changes()
-        self._comparisons()
+    def problems(self, named: Iterable[Table] = ()) -> Iterator[str]:
+        """The first thing that is wrong in each part; what is behind it is not read.
 
-    def open_values(self, tables: Sequence[Table]) -> None:
-        """Of all that were not read as rows: that each can be opened is all."""
-        for table in tables:
+        Of the tables that are named and hold no rows, that each value can be opened is all.
+        """
+        for part in self._parts():
+            yield from self._first_problem(part)
+        for table in named:
             if table.name not in self._read:
-                deque(self._scan(table), maxlen=0)
+                yield from self._first_problem(partial(self._open_values, table))
+
+    def _parts(self) -> Sequence[Callable[[], None]]:
+        tables = self._tables
+        return (
+            self._read_counters,
+            self._tasks,
+            self._desired_lrps,
+            self._actual_lrps,
+            lambda: self._keyed(tables.cells, lambda cell: cell.cell_id),
+            lambda: self._keyed(tables.domains, lambda domain: domain.domain),
+            lambda: self._keyed(tables.locks, lambda lock: lock.name),
+            self._changes,
+            self._comparisons,
+        )
+
+    def _first_problem(self, part: Callable[[], None]) -> Iterator[str]:
+        try:
+            part()
+        except (RowsDamaged, EnvelopeError) as error:
+            yield str(error)
+        except (DecodeError, ValueError, struct.error) as error:
+            yield f"the table {self._reading.name} has what is none of its rows: {error}"
+
+    def _read_counters(self) -> None:
+        self._counters = StateView(self._tables, self._transaction).counters()
+        compacted, revision = self._counters.compacted, self._counters.revision
+        _require(compacted <= revision, self._tables.counters, "has compacted what is to come")
+
+    def _open_values(self, table: Table) -> None:
+        deque(self._scan(table), maxlen=0)
 
     def _tasks(self) -> None:
         tables, numbers = self._tables, _Sum()
@@ -155,8 +181,11 @@ class _Verification:
             _require(name_of(row).encode() == key, rows.rows, "has a row under another name")
 
     def _changes(self) -> None:
-        """They are as many as is said, and none is of a revision that has not been."""
+        """They are as many as is said, and none is of a revision that has not been, or is gone."""
         changes, counters = self._tables.changes, self._counters
+        first = self._transaction.first_key(changes)
+        is_kept = first is None or number_of(first) > counters.compacted
+        _require(is_kept, changes, "has one that was compacted")
         key, count = b"", 0
         for key, stored in self._scan(changes):
             count += 1
@@ -171,6 +200,7 @@ class _Verification:
             _require(len(stored) == HASH_BYTES, self._tables.comparisons, "has one that is none")
 
     def _scan(self, table: Table) -> Iterator[tuple[bytes, bytes]]:
+        self._reading = table
         self._read.add(table.name)
         self.values += self._transaction.count(table)
         return self._transaction.whole(table)

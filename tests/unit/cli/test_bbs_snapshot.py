@@ -11,7 +11,12 @@ from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.backup import file
 from diegod.raftbbs.backup.copying import take
 from diegod.raftbbs.store.environment import DATA_FILE
-from diegod.v1.cluster_pb2 import BbsMember, CompactReply, SaveSnapshotReply
+from diegod.v1.cluster_pb2 import (
+    BbsMember,
+    CompactReply,
+    SaveSnapshotReply,
+    TransferLeadershipReply,
+)
 from tests.unit.cli import records
 from tests.unit.cli.conftest import Run
 from tests.unit.client.fake_cluster import FakeCluster
@@ -151,6 +156,22 @@ def test_where_one_is_away_no_other_leaves(run: Run, cluster: FakeCluster) -> No
     assert done.status == 1
     assert "bbs-2 can't be reached by bbs-1" in done.err
     assert cluster.asked("ClusterService/Compact") == []
+
+
+def test_a_leader_gives_its_leadership_away_first(run: Run, cluster: FakeCluster) -> None:
+    status = records.a_status()
+    del status.members[:]
+    status.members.append(BbsMember(member_id="bbs-1", address="bbs-1:8889", connected=True))
+    leads: list[object] = [DomainError(Reason.INVALID_STATE_TRANSITION, "bbs-1 leads")]
+    reply = CompactReply(store_bytes=100 << 20, needed_bytes=99 << 20)
+    cluster.calls = {
+        "ClusterService/GetBbsStatus": status,
+        "ClusterService/Compact": lambda _: leads.pop() if leads else reply,
+        "ClusterService/TransferLeadership": TransferLeadershipReply(leader_id="bbs-2"),
+    }
+    done = run("bbs", "compact", "-o", "name")
+    assert (done.status, done.text) == (0, "bbs-1\n")
+    assert done.err == "bbs-1 led the others; bbs-2 does now\n"
 
 
 def test_a_store_that_is_compact_is_said_to_be(run: Run, cluster: FakeCluster) -> None:

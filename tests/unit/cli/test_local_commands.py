@@ -241,6 +241,35 @@ def test_the_first_members_are_born_with_one_cluster_id(run: Run, home: Path) ->
     assert "is not empty" in again.err
 
 
+@pytest.mark.parametrize("verb", [["init"], ["join", "bbs-2:8889"]])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('bind = "::0"', "advertise: is required, because bind is ::0: the name others dial"),
+        ('advertise = "0.0.0.0"', "0.0.0.0 is every address of a machine: give the name"),
+    ],
+)
+def test_a_member_that_nobody_could_dial_is_not_born(
+    run: Run, home: Path, verb: list[str], settings: str, said: str
+) -> None:
+    Path("c.toml").write_text(MEMBER.format(home, "bbs-1") + settings + "\n")
+    result = run("bbs", *verb, "--config", "c.toml")
+    assert (result.status, result.out) == (2, b"")
+    (problem,) = [line for line in result.err.splitlines() if "advertise" in line]
+    assert said in problem
+    assert not (home / "bbs-1").exists()
+
+
+def test_a_voter_that_nobody_could_dial_is_refused(run: Run, home: Path) -> None:
+    Path("c.toml").write_text(MEMBER.format(home, "bbs-1"))
+    result = run("bbs", "init", "--config", "c.toml", "--voter", "bbs-1=0.0.0.0")
+    assert result.status == 2
+    assert result.err == (
+        'diegod: --voter: "bbs-1=0.0.0.0" can\'t be dialled: 0.0.0.0 is every address of a '
+        "machine\n"
+    )
+
+
 def test_a_list_of_voters_without_this_node_is_refused(run: Run, home: Path) -> None:
     Path("c.toml").write_text(MEMBER.format(home, "bbs-1"))
     result = run("bbs", "init", "--config", "c.toml", "--voter", "bbs-2=h")

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +17,17 @@ from diegod.config.schema import (
     BackupSettings,
     BbsSettings,
     ClusterSettings,
+    EncryptionSettings,
     NodeSettings,
     Settings,
 )
 from diegod.models.epochs import first_revision
-from diegod.node import backups, folder
+from diegod.node import backups, check_store, folder
 from diegod.node.backups import ALARM, HOUR_S, BackupFailed, Backups, backed_up, problems_of
 from diegod.node.check_store import checked_apart
+from diegod.node.finished import finished
 from diegod.node.kept import SUFFIX, UNVERIFIED, kept_in
+from diegod.node.keys import keyring_from, keyring_of
 from diegod.node.restore import ASIDE_FOLDER, recover, restore
 from diegod.node.statuses import StartError
 from diegod.raftbbs.backup import file
@@ -33,6 +36,7 @@ from diegod.raftbbs.backup.file import BackupRefused
 from diegod.raftbbs.member import Member
 from diegod.raftbbs.store import identity
 from diegod.raftbbs.store.environment import DATA_FILE, Environment
+from diegod.raftbbs.store.key_registry import read_registry, unlock
 from diegod.world.ids import SeededIds
 from tests.unit.raftbbs.backup.stores import BIRTH, COMMANDS, a_store
 from tests.unit.raftbbs.bbs import running
@@ -56,6 +60,9 @@ class WallClock:
         return self.at_s
 
 
+CLOCK, IDS = WallClock(BEGIN_S + HOUR_S), SeededIds(1)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Environment]:
     with a_store(tmp_path / "member" / "store") as environment:
@@ -67,11 +74,15 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "backups"
 
 
+def _bbs(**backup: Any) -> BbsSettings:
+    return BbsSettings(backup=BackupSettings(**backup))
+
+
 def _settings(tmp_path: Path, node: str = "m1", **backup: Any) -> Settings:
     return Settings(
         cluster=ClusterSettings(name="prod"),
         node=NodeSettings(id=node, data_dir=str(tmp_path / "new")),
-        bbs=BbsSettings(backup=BackupSettings(**backup)),
+        bbs=_bbs(**backup),
     )
 
 
@@ -93,7 +104,7 @@ def test_one_that_can_not_be_read_back_is_not_called_verified(
     """A row without its number: the copy has the digest that it should have, and is no good."""
     with store.begin_write() as transaction:
         transaction.delete(store.table("task_number"), b"waits")
-    with pytest.raises(BackupFailed, match="'waits' is not found under its guid"):
+    with pytest.raises(BackupFailed, match="task_number does not lead to all in task"):
         backed_up(store, BIRTH, directory, BEGIN_S)
     (kept,) = kept_in(directory, "prod")
     assert not kept.verified
@@ -130,7 +141,14 @@ def test_damaged_pages_are_found_without_ending_who_asks(tmp_path: Path) -> None
 @pytest.fixture
 def member(store: Environment) -> Member:
     """What automatic backups need of one; nobody ticks it."""
-    stand_in = SimpleNamespace(environment=store, birth=BIRTH, alarms={}, apart=asyncio.to_thread)
+    alarms: dict[str, str] = {}
+    stand_in = SimpleNamespace(
+        environment=store,
+        birth=BIRTH,
+        alarms=alarms,
+        noted_alarms=alarms,
+        apart=asyncio.to_thread,
+    )
     return cast(Member, stand_in)
 
 
@@ -139,7 +157,7 @@ async def _made(making: Backups, member: Member, directory: Path, count: int) ->
     running = asyncio.create_task(making.run())
     try:
         async with asyncio.timeout(20):
-            while len(kept_in(directory, "prod")) < count and not member.alarms:
+            while len(kept_in(directory, "prod")) < count and not member.noted_alarms:
                 await asyncio.sleep(0.02)
     finally:
         running.cancel()
@@ -152,18 +170,18 @@ async def test_the_first_is_made_at_once_and_handed_on(
     told = tmp_path / "told"
     script = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
     after = (sys.executable, "-c", script, str(told), "{file}")
-    settings = BackupSettings(directory=str(directory), after=after)
+    settings = _bbs(directory=str(directory), after=after)
     running = asyncio.create_task(Backups(settings, member, WallClock()).run())
     async with asyncio.timeout(20):
         while not told.exists() or not told.read_text():
             await asyncio.sleep(0.02)
     running.cancel()
     assert [str(each.path) for each in kept_in(directory, "prod")] == [told.read_text()]
-    assert not member.alarms
+    assert not member.noted_alarms
 
 
 async def test_none_is_made_where_no_directory_is_set(member: Member) -> None:
-    await Backups(BackupSettings(), member, WallClock()).run()
+    await Backups(_bbs(), member, WallClock()).run()
     assert not member.alarms
 
 
@@ -171,18 +189,18 @@ async def test_a_restart_makes_none_before_its_time(
     store: Environment, member: Member, directory: Path
 ) -> None:
     backed_up(store, BIRTH, directory, BEGIN_S)
-    making = Backups(BackupSettings(directory=str(directory), every_h=6), member, WallClock())
+    making = Backups(_bbs(directory=str(directory), every_h=6), member, WallClock())
     assert making._due_in_s() == 6 * HOUR_S
     late = WallClock(BEGIN_S + 7 * HOUR_S)
-    assert Backups(BackupSettings(directory=str(directory)), member, late)._due_in_s() == 0
+    assert Backups(_bbs(directory=str(directory)), member, late)._due_in_s() == 0
     back = WallClock(BEGIN_S - 900 * HOUR_S)  # a clock that was set back makes it wait no longer
-    assert Backups(BackupSettings(directory=str(directory)), member, back)._due_in_s() == 6 * HOUR_S
+    assert Backups(_bbs(directory=str(directory)), member, back)._due_in_s() == 6 * HOUR_S
 
 
 async def test_what_is_too_many_goes(store: Environment, member: Member, directory: Path) -> None:
     for hour in range(4):
         backed_up(store, BIRTH, directory, BEGIN_S + hour * HOUR_S)
-    settings = BackupSettings(directory=str(directory), keep=2)
+    settings = _bbs(directory=str(directory), keep=2)
     making = Backups(settings, member, WallClock(BEGIN_S + 20 * HOUR_S))
     assert making._make_one() == ""
     taken = [each.manifest.taken_at_s for each in kept_in(directory, "prod")]
@@ -199,10 +217,10 @@ async def test_what_is_too_many_goes(store: Environment, member: Member, directo
 async def test_what_fails_is_an_alarm_and_costs_no_backup(
     member: Member, directory: Path, after: tuple[str, ...], said: str
 ) -> None:
-    settings = BackupSettings(directory=str(directory), after=after)
+    settings = _bbs(directory=str(directory), after=after)
     running = asyncio.create_task(Backups(settings, member, WallClock()).run())
     async with asyncio.timeout(20):
-        while not member.alarms:
+        while not member.noted_alarms:
             await asyncio.sleep(0.02)
     running.cancel()
     assert said in member.noted_alarms[ALARM]
@@ -210,7 +228,7 @@ async def test_what_fails_is_an_alarm_and_costs_no_backup(
 
 
 async def test_a_member_that_stops_waits_for_no_child(member: Member, directory: Path) -> None:
-    settings = BackupSettings(directory=str(directory), after=("sleep", "600"))
+    settings = _bbs(directory=str(directory), after=("sleep", "600"))
     making = Backups(settings, member, WallClock())
     running = asyncio.create_task(making.run())
     async with asyncio.timeout(20):
@@ -224,17 +242,17 @@ async def test_a_member_that_stops_waits_for_no_child(member: Member, directory:
 
 async def test_a_directory_that_is_none_is_an_alarm(member: Member, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    settings = BackupSettings(directory=str(tmp_path / "file" / "backups"))
+    settings = _bbs(directory=str(tmp_path / "file" / "backups"))
     await _made(Backups(settings, member, WallClock()), member, tmp_path, 1)
     assert "no backup into" in member.noted_alarms[ALARM]
 
 
 async def test_an_alarm_ends_with_the_next_backup(member: Member, directory: Path) -> None:
     member.noted_alarms[ALARM] = "an earlier one"
-    making = Backups(BackupSettings(directory=str(directory)), member, WallClock())
+    making = Backups(_bbs(directory=str(directory)), member, WallClock())
     running = asyncio.create_task(making.run())
     async with asyncio.timeout(20):
-        while member.alarms:
+        while member.noted_alarms:
             await asyncio.sleep(0.02)
     running.cancel()
 
@@ -272,15 +290,103 @@ def test_half_a_copy_of_an_earlier_life_is_swept(store: Environment) -> None:
     assert sorted(os.listdir(store.path)) == [DATA_FILE, "lock.mdb"]
 
 
+# Encrypted.
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, str]:
+    """The files of two keys, by name."""
+    files = {name: tmp_path / f"{name}.key" for name in ("old", "new")}
+    for path in files.values():
+        path.write_text(os.urandom(32).hex())
+        path.chmod(0o600)
+    return {name: str(path) for name, path in files.items()}
+
+
+@pytest.fixture
+def sealed(store: Environment, directory: Path, keys: dict[str, str]) -> Path:
+    """A backup taken while the store comes under its first key: plain values, and one that is not.
+
+    The test in tests/cluster has a store that is encrypted from its first value to its last.
+    """
+    unlock(store, keyring_from({"old": keys["old"]}, "old"))
+    with store.begin_write() as transaction:
+        log = store.table("log")
+        transaction.rewrap(log, *next(iter(transaction.scan_stored(log))))
+    return backed_up(store, BIRTH, directory, BEGIN_S, {"old": keys["old"]})
+
+
+def test_an_encrypted_backup_names_its_keys_and_is_read_with_them(
+    sealed: Path, keys: dict[str, str]
+) -> None:
+    assert file.read_manifest(sealed).key_names == ("old",)
+    assert problems_of(sealed, keys) == []
+    (without,) = problems_of(sealed, {"new": keys["new"]})
+    assert without.startswith("every byte is as it was written, but no value can be read: ")
+    assert 'encrypted with the key "old", which [bbs.encryption.keys] does not have' in without
+    (wrong,) = problems_of(sealed, {"old": keys["new"]})
+    assert wrong.startswith('the key "old" is not the one that the store is encrypted with')
+    Path(keys["old"]).chmod(0o644)
+    (readable,) = problems_of(sealed, keys)
+    assert "others may read it" in readable
+
+
+def test_no_key_is_told_to_a_child(
+    sealed: Path, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def look(command: Sequence[str], *rest: Any) -> Any:
+        told.extend([*command, *os.environ.values()])
+        return finished(command, *rest)
+
+    monkeypatch.setattr(check_store, "finished", look)
+    assert problems_of(sealed, keys) == []
+    assert keys["old"] in told
+    secret = Path(keys["old"]).read_text()
+    assert not any(secret in word for word in told)
+
+
+def test_an_encrypted_backup_is_restored_under_the_active_key(
+    sealed: Path, tmp_path: Path, keys: dict[str, str]
+) -> None:
+    with pytest.raises(StartError, match=r'can.t be restored: .* with the key "old"') as refusal:
+        restore(_settings(tmp_path), sealed, CLOCK, IDS)
+    assert "\n" not in refusal.value.message
+    assert os.listdir(tmp_path / "new") == [folder.LOCK_FILE]
+    settings = _encrypted(_settings(tmp_path), "new", keys)
+    restore(settings, sealed, CLOCK, IDS)
+    keyring = keyring_of(settings)
+    environment, _ = identity.load(tmp_path / "new" / "store", keyring=keyring)
+    registry = read_registry(environment)
+    environment.close()
+    assert set(registry.named()) == {"old", "new"}
+    assert registry.walk is not None, "what is not under the new key is encrypted at the start"
+    assert checked_apart(tmp_path / "new" / "store", None, keys).problems == []
+
+
+def test_an_encrypted_survivor_is_recovered(
+    sealed: Path, tmp_path: Path, keys: dict[str, str]
+) -> None:
+    settings = _encrypted(_settings(tmp_path), "old", {"old": keys["old"]})
+    restore(settings, sealed, CLOCK, IDS)
+    without = _settings(tmp_path, node="m1")
+    with pytest.raises(StartError, match='encrypted with the key "old", which is not in'):
+        recover(without, CLOCK, IDS)
+    assert recover(settings, CLOCK, IDS).birth.epoch == 3
+
+
+def _encrypted(settings: Settings, active: str, keys: dict[str, str]) -> Settings:
+    encryption = EncryptionSettings(active_key=active, keys=keys)
+    return replace(settings, bbs=replace(settings.bbs, encryption=encryption))
+
+
 # Restore and recovery.
 
 
 @pytest.fixture
 def backup(store: Environment, directory: Path) -> Path:
     return backed_up(store, BIRTH, directory, BEGIN_S)
-
-
-CLOCK, IDS = WallClock(BEGIN_S + HOUR_S), SeededIds(1)
 
 
 def test_a_node_of_any_name_begins_from_a_backup(backup: Path, tmp_path: Path) -> None:
@@ -400,7 +506,7 @@ def test_a_store_that_is_damaged_is_left_as_it_is(tmp_path: Path) -> None:
     with environment.begin_write() as transaction:
         transaction.delete(numbers, b"waits")
     environment.close()
-    with pytest.raises(StartError, match="'waits' is not found under its guid"):
+    with pytest.raises(StartError, match="task_number does not lead to all in task"):
         recover(settings, CLOCK, IDS)
     assert sorted(os.listdir(tmp_path / "new")) == [folder.LOCK_FILE, "store"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,6 +175,35 @@ def test_a_command_too_large_for_the_log_is_refused_and_the_next_one_is_not(benc
     assert isinstance(answered[1], DomainError)
     assert answered[1].reason is Reason.RESOURCE_EXHAUSTED
     assert not isinstance(answered[2], DomainError)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "applied"),
+    [
+        (AnswerStatus.NOT_LEADER, Reason.NOT_LEADER, "no"),
+        (AnswerStatus.REFUSED, Reason.RESOURCE_EXHAUSTED, "no"),
+        (AnswerStatus.UNKNOWN, Reason.UNKNOWN_OUTCOME, "unknown"),
+    ],
+)
+def test_nobody_hears_more_than_the_log_knows(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    status: AnswerStatus,
+    reason: Reason,
+    applied: str,
+) -> None:
+    bench.lead()
+    step = bench.parts.log.step
+
+    def answered(*arguments: Any) -> StepResult:
+        result = step(*arguments)
+        result.answers = [Answer(answer.id, status, detail="why") for answer in result.answers]
+        return result
+
+    monkeypatch.setattr(bench.parts.log, "step", answered)
+    error = dict(bench.answers(Submission(1, [_domain("a")])).outcomes)[1]
+    assert isinstance(error, DomainError)
+    assert (error.reason, error.applied) == (reason, applied)
 
 
 def test_a_read_is_answered(bench: Bench) -> None:

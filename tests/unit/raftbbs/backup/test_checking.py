@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diegod.raftbbs.backup.checking import PROBLEMS_MAX, check
+from diegod.raftbbs.backup.checking import check
 from diegod.raftbbs.store.environment import Environment, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_key
 from tests.unit.raftbbs.backup.stores import a_store
@@ -113,25 +113,25 @@ def _short_counters(tables: Tables, store: Environment, t: WriteTransaction) -> 
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (_task_without_number, "tasks: 'waits' is not found under its guid"),
-        (_number_without_task, "tasks: 'waits' has a number and no row"),
-        (_swapped_numbers, "tasks: 'waits' is not found under its guid"),
-        (_no_task_definition, "definitions: task 'waits' has none"),
-        (_a_task_definition_too_many, "definitions: there are some of tasks that there are not"),
-        (_no_lrp_definition, "definitions: LRP 'web' has none"),
-        (_an_lrp_definition_of_none, "definitions: one is of LRP number 999"),
-        (_an_instance_that_is_not_listed, "instances of processes: 1 are listed, 2 are there"),
-        (_an_instance_listed_elsewhere, "names an instance that is not there"),
+        (_task_without_number, "the table task_number does not lead to all in task"),
+        (_number_without_task, "the table task_number does not lead to all in task"),
+        (_swapped_numbers, "the table task_number does not lead to all in task"),
+        (_no_task_definition, "the table task_definition is not of the tasks"),
+        (_a_task_definition_too_many, "the table task_definition is not of the tasks"),
+        (_no_lrp_definition, "the table lrp_definition lacks one of 'web'"),
+        (_an_lrp_definition_of_none, "the table lrp_definition has one of no LRP"),
+        (_an_instance_that_is_not_listed, "the table instance_of_process is not of the"),
+        (_an_instance_listed_elsewhere, "the table instance_of_process is not of the"),
         (_a_gap_in_the_log, "log: entry 5 is missing"),
         (_a_log_that_ends_too_early, "log: entry 11, the last that was applied, is missing"),
         (_an_entry_of_garbage, "log: entry 5 of the log has a wrong checksum"),
-        (_a_row_of_garbage, "cells: "),
-        (_a_row_under_another_name, "cells: 'c1' lies under b'c2'"),
-        (_a_value_in_the_wrong_place, "table lock: a value in lock has a wrong checksum"),
-        (_a_change_too_many, "changes: revision 0 lies under 999"),
+        (_a_row_of_garbage, "the table cell has what is none of its rows: "),
+        (_a_row_under_another_name, "the table cell has a row under another name"),
+        (_a_value_in_the_wrong_place, "a value in lock has a wrong checksum"),
+        (_a_change_too_many, "the table change has one under another revision"),
         (_no_birth_record, "birth record: "),
         (_no_hard_state, "log: there are entries, but neither term nor vote"),
-        (_short_counters, "counters: "),
+        (_short_counters, "the table counters has what is none of its rows: "),
     ],
 )
 def test_what_is_wrong_is_named(store: Environment, damage: Damage, named: str) -> None:
@@ -141,9 +141,13 @@ def test_what_is_wrong_is_named(store: Environment, damage: Damage, named: str) 
     assert any(named in problem for problem in problems), problems
 
 
-def test_no_more_is_said_than_a_person_reads(store: Environment) -> None:
+def test_of_each_part_one_thing_is_said(store: Environment) -> None:
     tables = Tables.open(store)
     with store.begin_write() as transaction:
         for number in range(100):
             transaction.put(tables.lrp_definitions, number_key(999 + number) + bytes(8), b"x")
-    assert len(check(store).problems) == PROBLEMS_MAX
+        transaction.delete(store.table("log"), number_key(5))
+    assert check(store).problems == [
+        "the table lrp_definition has one of no LRP",
+        "log: entry 5 is missing",
+    ]

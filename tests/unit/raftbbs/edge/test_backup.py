@@ -109,8 +109,13 @@ async def test_a_store_that_is_small_enough_stays(
         asked: list[None] = []
         environment, member = bbs.member.environment, bbs.member
         monkeypatch.setattr(member, "shrink_store", lambda: asked.append(None))
-        for needed, expected in ((0.95, 0), (0.85, 1)):
-            size = int(environment.used_bytes() * needed)
+        mb = 1 << 20
+        for used, size, expected in (
+            (100 * mb, 95 * mb, 0),  # a twentieth is free
+            (100 * mb, 85 * mb, 1),
+            (mb, mb // 8, 1),  # most of it is free, and it is little: not once more
+        ):
+            monkeypatch.setattr(environment, "used_bytes", lambda used=used: used)
             monkeypatch.setattr(environment, "needed_bytes", lambda size=size: size)
             reply = await BackupService(bbs.access).compact(api.CompactRequest(), ANN)
             assert reply.needed_bytes == size

@@ -290,9 +290,46 @@ async def test_no_reply_is_too_large_for_a_connection(tmp_path: Path) -> None:
                 while not replies[-1].rows_end:
                     replies.append(await anew.next())
         assert max(reply.ByteSize() for reply in replies) < BULK_BYTES
-        assert [reply.revision for reply in replies if reply.changes and reply.revision] == [end]
+        told = [reply for reply in replies if reply.changes]
+        assert [reply.revision for reply in told] == [r.changes[-1].revision for r in told]
+        assert told[-1].revision == end
         assert sum(len(reply.changes) for reply in replies) == 60
         assert sum(len(reply.rows) for reply in replies) == 60
+
+
+async def test_who_is_cut_off_in_the_middle_of_the_past_hears_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every reply with changes is a place to resume from; seed 14 of the simulation found it."""
+    monkeypatch.setattr(watches, "_REPLY_BYTES", 1)
+    async with running(tmp_path / "m1") as bbs:
+        last = [(await _desire(bbs, f"t{n}")).provenance.revision for n in range(4)][-1]
+        heard, position = [], 1
+        while position < last:
+            async with watching(bbs, from_revision=position) as watch:
+                reply = await watch.next()
+            heard += [change.revision for change in reply.changes]
+            position = reply.revision
+        assert heard == [2, 3, 4]
+
+
+async def test_a_revision_is_never_told_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_REPLY_BYTES", 1)
+    async with running(tmp_path / "m1") as bbs, watching(bbs, changes_only=True) as watch:
+        await watch.next()
+        domains = [Domain(domain=name) for name in "abc"]
+        bbs.member.feed.publish(
+            2,
+            [
+                Change(revision=1, verb=Change.CREATED, domain=domains[0]),
+                Change(revision=1, verb=Change.CREATED, domain=domains[1]),
+                Change(revision=2, verb=Change.CREATED, domain=domains[2]),
+            ],
+        )
+        replies = [await watch.next(), await watch.next()]
+        assert [(len(reply.changes), reply.revision) for reply in replies] == [(2, 1), (1, 2)]
 
 
 async def test_a_member_that_ends_its_watches_says_why(tmp_path: Path) -> None:

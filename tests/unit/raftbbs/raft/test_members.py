@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from diegod.internal.v1.raft_pb2 import RaftFrame, VoteReply
+from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello, VoteReply
 from diegod.raftbbs.raft.api import AnswerStatus, Limits, Role
 from diegod.raftbbs.raft.elections import Elections
 from tests.unit.raftbbs.raft.lab import Lab, lab
@@ -64,6 +64,24 @@ def test_who_does_not_lead_changes_nothing() -> None:
         answer = table.change("B", "AB")
         assert answer is not None
         assert answer.status is AnswerStatus.NOT_LEADER
+
+
+@pytest.mark.parametrize("learners", [{}, {"C": "another"}], ids=["removed", "replaced"])
+def test_an_alarm_goes_with_the_member_that_it_is_about(learners: dict[str, str]) -> None:
+    with lab() as table:
+        _led(table)
+        foreign = RaftHello(cluster_id="cluster", member_id="C", store_id="lost", store_format=2)
+        table.members["A"].inbox.append(("C", RaftFrame(hello=foreign)))
+        table.step("A")
+        (alarm,) = table.leadership("A").alarms
+        assert alarm.startswith("C is refused: its store is 'lost'")
+        table.crash("C")
+        assert table.change("A", "AB", "".join(learners), **learners) is None
+        table.settle()
+        assert table.leadership("A").alarms == ()
+        table.members["A"].inbox.append(("C", RaftFrame(hello=foreign)))
+        assert len(table.step("A").refused) == 1
+        assert len(table.leadership("A").alarms) == len(learners)
 
 
 def test_a_change_takes_effect_when_it_is_applied() -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from diegod.raftbbs.store import quarantine, structure, verification
+from diegod.raftbbs.backup.checking import check
+from diegod.raftbbs.store import identity, quarantine, structure, verification
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, Table, WriteTransaction
 from diegod.raftbbs.store.identity import StoreRefused
+from diegod.raftbbs.store.key_registry import finished, read_registry, write_registry
 from diegod.raftbbs.store.opening import open_verified
 from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.state import StateView
-from diegod.raftbbs.store.tables import Tables, number_key
+from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.raftbbs.store.verification import RowsDamaged
+from tests.unit.raftbbs.store.keyrings import ring
 from tests.unit.raftbbs.store.stores import MAP_SIZE, write_store
 
 KEPT = Path(__file__).parents[3] / "releases" / "format-1" / "data.mdb.gz"
@@ -88,6 +91,18 @@ def _counters_behind(tables: Tables, transaction: WriteTransaction) -> None:
     transaction.put(tables.counters, b"counters", replace(counters, revision=3).packed())
 
 
+def _compacted_ahead(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    ahead = replace(counters, compacted=counters.revision + 1)
+    transaction.put(tables.counters, b"counters", ahead.packed())
+
+
+def _change_that_was_compacted(tables: Tables, transaction: WriteTransaction) -> None:
+    counters = StateView(tables, transaction).counters()
+    gone = number_of(_first(transaction, tables.changes)[0])
+    transaction.put(tables.counters, b"counters", replace(counters, compacted=gone).packed())
+
+
 def _numbers_behind(tables: Tables, transaction: WriteTransaction) -> None:
     counters = StateView(tables, transaction).counters()
     transaction.put(tables.counters, b"counters", replace(counters, numbers=3).packed())
@@ -125,6 +140,8 @@ def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
         (_cell_under_another_name, "the table cell has a row under another name"),
         (_change_lost, r"the table change has \d+, not \d+"),
         (_counters_behind, "the table change is ahead of the counters"),
+        (_compacted_ahead, "the table counters has compacted what is to come"),
+        (_change_that_was_compacted, "the table change has one that was compacted"),
         (_numbers_behind, "the table task goes beyond the last number"),
         (_counters_cut_short, "unpack requires a buffer"),
         (_no_row, "Error parsing message"),
@@ -191,3 +208,27 @@ def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / DATA_FILE).mkdir()
     with pytest.raises(StoreRefused, match=r"can't be read \(Is a directory\)"):
         open_verified(tmp_path)
+
+
+def test_an_encrypted_store_is_verified_with_what_is_never_encrypted_in_it(folder: Path) -> None:
+    """Birth, term and the names of keys stay plain where nothing else does."""
+    keyring = ring("A")
+    environment, _ = identity.load(folder, durable=False, map_size=MAP_SIZE, keyring=keyring)
+    registry, table = read_registry(environment), environment.table("keys")
+    names = [name for name in environment.table_names() if name not in ("keys", "meta")]
+    tables = [environment.table(name) for name in names]
+    with environment.begin_write() as transaction:
+        for each in tables:
+            for key, stored in list(transaction.scan_stored(each)):
+                transaction.rewrap(each, key, stored)
+        assert registry.walk is not None
+        write_registry(transaction, table, finished(registry, registry.walk.target))
+    environment.close()
+    with pytest.raises(StoreRefused, match='encrypted with the key "A"'):
+        open_verified(folder)
+    environment, _ = open_verified(folder, keyring=keyring)
+    assert check(environment).problems == []
+    environment.close()
+    _damage(folder, lambda tables, t: t.put(tables.counters, b"counters", b""))
+    with pytest.raises(StoreRefused, match="is not encrypted, as all others are"):
+        open_verified(folder, keyring=keyring)
