@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from diegod.client.tasks import task_definition
-from tests.cluster.roles import Processes, Site, new_site
+from tests.cluster.roles import Processes, Site, new_site, write_settings
 from tests.cluster.terminal import new_terminal
 from tests.cluster.waiting import until
 
@@ -88,7 +88,10 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
     for id_ in MEMBERS:
         site.add("bbs", id_)
     site.issue("user", "alice", site.folder / "alice")
-    site.furnish()
+    for node in site.nodes.values():
+        sections = site.settings(node)
+        sections["bbs"].pop("min_free_disk_mb")  # a setting that it does not know
+        write_settings(node, sections)
     site.init_stores()
     made = Mixed(Site(new_terminal(home), site.cluster, site.nodes), Processes(site), release)
     made.processes = Processes(made.site)
