@@ -16,7 +16,7 @@ from diegod.models.errors import Reason
 from diegod.raftbbs.replica import AppliedEntry
 from diegod.raftbbs.store.state import StateView
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
-from diegod.v1.record_pb2 import Change
+from diegod.v1.record_pb2 import Cell, Change
 from tests.sim.history import History, digest
 
 #: kind of row, and its key.
@@ -60,6 +60,7 @@ class BbsHistory(History):
     index_at: dict[int, int] = field(default_factory=dict)  # revision -> its entry
     acknowledged_index: int = 0
     leases: dict[tuple[str, str, int], float] = field(default_factory=dict)  # held until
+    ended_at: dict[RowKey, int] = field(default_factory=dict)  # the revision of a lease's last end
     reads: int = 0
     lists: int = 0
 
@@ -91,6 +92,8 @@ class BbsHistory(History):
             self.feed.append(change)
             self.feed_digests.append(digest(change.SerializeToString(deterministic=True)))
             self.revisions.append(change.revision)
+            if change.cell.state == Cell.MISSING or (key[0] == "lock" and not change.lock.owner):
+                self.ended_at[key] = change.revision
 
     def _check_request(self, command: Command, outcome: Outcome) -> None:
         id_ = command.request_id
@@ -99,7 +102,7 @@ class BbsHistory(History):
         kind = command.WhichOneof("command")
         first = self.effects.get(id_)
         if not outcome.reason and not outcome.unchanged:
-            if first is not None:
+            if first is not None and not self._is_taken_anew(command, first):
                 self.complain(f"{kind} of request {id_} took effect at {first} and again")
             if id_ in self.denied:
                 self.complain(f"{kind} of request {id_} took effect; its client was told: never")
@@ -109,6 +112,20 @@ class BbsHistory(History):
             standing = outcome.reason in _NO_STANDING
             if outcome.reason and not standing and id_ in self.last_request.values():
                 self.complain(f"{kind} of request {id_}, done at {first}, is refused: {outcome}")
+
+    def _is_taken_anew(self, command: Command, first: int) -> bool:
+        """A lease that was taken without its holder hearing of it, and has run out since.
+
+        What it held is over. Asked for once more by the same request, it is another one, under a
+        number of its own; nothing that was done under the first is done again.
+        """
+        if command.WhichOneof("command") == "register_cell":
+            key = ("cell", command.register_cell.cell.cell_id)
+        elif command.WhichOneof("command") == "acquire_lock":
+            key = ("lock", command.acquire_lock.name)
+        else:
+            return False
+        return self.ended_at.get(key, 0) > first
 
     def _check_lease(self, command: Command, outcome: Outcome) -> None:
         if outcome.reason or outcome.unchanged:
