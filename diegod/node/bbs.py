@@ -40,9 +40,7 @@ from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.raft.snapshot import Background
 from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import opening, quarantine
-from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, StoreFailed
-from diegod.raftbbs.store.freshness import stale_row
 from diegod.raftbbs.store.identity import Birth, StoreRefused
 from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.tables import Tables
@@ -104,17 +102,6 @@ def _open_store(path: Path, settings: Settings) -> tuple[Environment, Birth]:
     return environment, birth
 
 
-def _refuse_stale_rows(environment: Environment, tables: Tables) -> None:
-    """A row of an earlier day, put back in its place, is opened as well as the latest."""
-    try:
-        with environment.begin_read() as transaction:
-            stale = stale_row(tables, transaction)
-    except EnvelopeError as error:
-        stale = str(error)
-    if stale:
-        raise StartError(f"{stale} (in {environment.path}).", NOT_CURABLE)
-
-
 def _failed(error: StoreFailed, path: Path) -> StartError:
     return StartError(f"{error} (in {path}). Make room, or mend it.")
 
@@ -130,7 +117,6 @@ async def _serve(
 ) -> None:
     sweep_copies(environment.path)
     tables = Tables.open(environment)
-    _refuse_stale_rows(environment, tables)
     replica = Replica(tables, settings.bbs.history_changes)
     copying = ThreadPoolExecutor(1, "snapshot")
     limits = Limits(log_kept_entries=settings.bbs.log_kept_entries)
@@ -256,13 +242,13 @@ async def end_silent_watches(member: Member, clock: Clock) -> None:
 
 async def look_at_disk(member: Member) -> None:
     """Know how much room is left, and say so when it gets or ceases to be too little."""
-    alarms: list[str] = []
+    was_short = False
     while True:
         await asyncio.sleep(_LOOK_AT_DISK_S)
         member.free_disk_bytes = member.environment.free_disk_bytes()
-        if member.alarms != alarms and bool(member.alarms) != bool(alarms):
-            _log.warning("bbs.disk", alarms=member.alarms, free_bytes=member.free_disk_bytes)
-        alarms = member.alarms
+        if member.is_short_of_disk != was_short:
+            was_short = member.is_short_of_disk
+            _log.warning("bbs.disk", short=was_short, free_bytes=member.free_disk_bytes)
 
 
 async def _listen(server: Server, host: str, port: int) -> None:

@@ -16,8 +16,9 @@ from diegod.node.bbs import STORE_FOLDER
 from diegod.node.birth import voter
 from diegod.node.statuses import FAILED, NOT_CURABLE, StartError
 from diegod.raftbbs.store import identity as birth_record
+from diegod.raftbbs.store.durable import flush_names
 from diegod.raftbbs.store.environment import StoreFailed
-from diegod.raftbbs.store.identity import Birth, StoreRefused, Voter, flush_names
+from diegod.raftbbs.store.identity import Birth, StoreRefused, Voter
 from diegod.rpc.client import ClusterClient
 from diegod.security.identity import Role
 from diegod.v1.cluster_pb2 import AddMemberReply, AddMemberRequest, BbsMember

@@ -18,15 +18,16 @@ from diegod.node.kept import kept_in
 from diegod.node.keys import keyring_of, lacking
 from diegod.node.statuses import FAILED, NOT_CURABLE, StartError
 from diegod.raftbbs.backup import file
-from diegod.raftbbs.backup.copying import opened_copy
 from diegod.raftbbs.backup.file import BackupRefused, Manifest
 from diegod.raftbbs.backup.rebirth import Reborn, begin_epoch, sole_voter
 from diegod.raftbbs.core.epochs import RECOVERED, RESTORED
 from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.store import identity
+from diegod.raftbbs.store.copies import opened_copy
+from diegod.raftbbs.store.durable import flush_names
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed, StoreMissing
-from diegod.raftbbs.store.identity import StoreRefused, flush_names
+from diegod.raftbbs.store.identity import StoreRefused
 from diegod.raftbbs.store.key_registry import KeysRefused
 from diegod.security.at_rest import Keyring
 from diegod.world import Clock, Ids

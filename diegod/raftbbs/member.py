@@ -115,10 +115,15 @@ class Member:
         return Load(len(self._submitted), self._queued_bytes, backlog, self.free_disk_bytes)
 
     @property
+    def is_short_of_disk(self) -> bool:
+        """Whether this member takes no new work because its disk is nearly full."""
+        return short_of_disk(self.load, self._limits)
+
+    @property
     def alarms(self) -> list[str]:
         """What an operator should know of this member: one sentence each."""
         noted = [self.noted_alarms[finder] for finder in sorted(self.noted_alarms)]
-        if not short_of_disk(self.load, self._limits):
+        if not self.is_short_of_disk:
             return noted
         free_mb, needed_mb = self.free_disk_bytes >> 20, self._limits.free_disk_bytes >> 20
         return [

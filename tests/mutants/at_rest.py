@@ -98,7 +98,7 @@ AT_REST = (
         "older-row-in-its-place",
         "store",
         "an earlier version of a row is taken for the latest",
-        around("raftbbs.store.freshness:stale_row", says("")),
+        around("raftbbs.store.freshness:outdated_row", says("")),
         (
             "store/test_freshness.py::test_an_older_version_of_a_row_is_found",
             "store/test_freshness.py::test_a_row_that_is_gone_is_missed",

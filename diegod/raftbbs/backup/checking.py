@@ -12,10 +12,11 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from diegod.internal.v1.command_pb2 import Batch
-from diegod.raftbbs.backup.copying import counts_of, opened_copy
+from diegod.raftbbs.backup.copying import counts_of
 from diegod.raftbbs.raft.api import Fatal
 from diegod.raftbbs.raft.journal import LOG_TABLE, REGULAR, read_entry, read_hard_state
 from diegod.raftbbs.store import identity, structure
+from diegod.raftbbs.store.copies import opened_copy
 from diegod.raftbbs.store.environment import (
     Environment,
     ReadTransaction,
@@ -58,7 +59,7 @@ def check(environment: Environment) -> Checked:
     named = [environment.table(name) for name in environment.table_names()]
     checked = Checked(counts_of(environment))
     with environment.begin_read() as transaction:
-        checked.problems += Verification(tables, transaction).problems(named)
+        checked.problems += Verification(tables, transaction, newest_changes=None).problems(named)
         checked.problems += _first("birth record", _birth(environment))
         checked.problems += _first("log", _log(transaction, meta, log))
     return checked

@@ -1,47 +1,22 @@
 """A copy of a store with its manifest: consistent, made beside a writer that goes on."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import diegod
 from diegod.raftbbs.backup.file import BackupRefused, Manifest, data_digest
 from diegod.raftbbs.raft.journal import LOG_TABLE, HardState, read_hard_state, read_term
 from diegod.raftbbs.store import identity
-from diegod.raftbbs.store.environment import DATA_FILE, MAP_SIZE_BYTES, Environment
+from diegod.raftbbs.store.copies import opened_copy
+from diegod.raftbbs.store.environment import DATA_FILE, Environment
 from diegod.raftbbs.store.identity import META_TABLE
-from diegod.raftbbs.store.key_registry import open_to_read, read_registry, unlock
+from diegod.raftbbs.store.key_registry import read_registry
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
-from diegod.security.at_rest import NO_KEYS, Keyring
 
 #: What else is left on the disk beside a copy: writes go on while it is made.
 _SPARE_BYTES = 64 << 20
-
-
-@contextmanager
-def opened_copy(
-    folder: Path,
-    keyring: Keyring = NO_KEYS,
-    *,
-    to_write: bool = False,
-    durable: bool = True,
-    map_size: int = MAP_SIZE_BYTES,
-) -> Iterator[Environment]:
-    """A copy, for the time of a block; what is written to it is under the active key.
-
-    The only way in which this package opens one. Raises KeysRefused.
-    """
-    environment = Environment.open(folder, durable=durable, map_size=map_size)
-    try:
-        if to_write:
-            unlock(environment, keyring)
-        else:
-            open_to_read(environment, keyring)
-        yield environment
-    finally:
-        environment.close()
 
 
 def take(environment: Environment, folder: Path, now_s: float) -> Manifest:

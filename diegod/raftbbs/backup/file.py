@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from diegod.raftbbs.store.durable import flush_names
 from diegod.raftbbs.store.environment import DATA_FILE
-from diegod.raftbbs.store.identity import flush_names
 
 FORMAT = 1
 _MAGIC = b"diegod backup %d\n" % FORMAT
@@ -140,12 +140,9 @@ def _data(path: Path, manifest: Manifest) -> Iterator[bytes]:
 
 def data_digest(path: Path) -> tuple[int, str]:
     """Size and digest of a store's file, as a manifest has them."""
-    digest, size = hashlib.blake2b(digest_size=_DIGEST_BYTES), 0
     with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            digest.update(piece)
-            size += len(piece)
-    return size, digest.hexdigest()
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES))
+        return file.tell(), digest.hexdigest()
 
 
 def _read_header(file: BinaryIO, path: Path) -> Manifest:

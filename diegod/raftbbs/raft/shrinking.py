@@ -8,8 +8,8 @@ and the member begins again with it. While it is made the member does nothing el
 import os
 import shutil
 
+from diegod.raftbbs.store.durable import flush_file, flush_names
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed
-from diegod.raftbbs.store.identity import flush_names
 
 SHRINKING_FOLDER = "compact"
 
@@ -24,7 +24,7 @@ def shrink(environment: Environment) -> str:
         copy = folder / DATA_FILE
         copy.chmod(0o600)
         if environment.durable:
-            _flush(copy)
+            flush_file(copy)
     except (StoreFailed, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         return str(error)
@@ -33,11 +33,3 @@ def shrink(environment: Environment) -> str:
         flush_names((environment.path,))
     shutil.rmtree(folder, ignore_errors=True)
     return ""
-
-
-def _flush(path: "os.PathLike[str]") -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -37,17 +37,18 @@ from diegod.raftbbs.raft.journal import (
     read_term,
     write_hard_state,
 )
-from diegod.raftbbs.store import identity, migration
+from diegod.raftbbs.store import identity
+from diegod.raftbbs.store.copies import opened_like
+from diegod.raftbbs.store.durable import flush_file, flush_names
 from diegod.raftbbs.store.environment import DATA_FILE, Environment, StoreFailed, StoreMissing
-from diegod.raftbbs.store.identity import META_TABLE, StoreRefused, flush_names
-from diegod.raftbbs.store.key_registry import KeysRefused, unlock
+from diegod.raftbbs.store.identity import META_TABLE, StoreRefused
+from diegod.raftbbs.store.key_registry import KeysRefused
 
 OUTGOING_FOLDER = "outgoing"
 INCOMING_FOLDER = "incoming"
 """Within the folder of the store: a rename works only within one file system."""
 
 DIGEST_BYTES = 32
-_READ_BYTES = 1 << 20
 
 T = TypeVar("T")
 
@@ -101,8 +102,8 @@ def prepare(environment: Environment, offered: Snapshot, folder: Path) -> None:
     if (ends := _ends_with(folder, environment)) != (offered.index, offered.term):
         raise SnapshotRefused(f"it ends with entry {ends}, not {(offered.index, offered.term)}")
     if environment.durable:
-        _flush(data)
-    with _opened(folder, environment) as staged:
+        flush_file(data)
+    with opened_like(folder, environment) as staged:
         meta, log = staged.table(META_TABLE), staged.table(LOG_TABLE)
         with staged.begin_write() as transaction:
             keep_only(transaction, log, offered.index)
@@ -118,7 +119,7 @@ def install(environment: Environment, state: HardState, offered: Snapshot, folde
     with environment.begin_read() as own:
         rows = list(own.scan(meta))
     state = replace(state, commit_index=offered.index, applied_index=offered.index)
-    with _opened(folder, environment) as staged:
+    with opened_like(folder, environment) as staged:
         staged.before_commit = environment.before_commit
         staged_meta = staged.table(META_TABLE)
         with staged.begin_write() as transaction:
@@ -134,45 +135,14 @@ def install(environment: Environment, state: HardState, offered: Snapshot, folde
 
 def digest_of(path: Path) -> bytes:
     """The digest of a file, by which a copy is known."""
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.digest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _opened:  # noqa: N801 - used like a function
-    """The copy in a folder, opened as a store for the time of a block, as safely as our own."""
-
-    def __init__(self, folder: Path, like: Environment) -> None:
-        self._environment = Environment.open(folder, durable=like.durable, map_size=like.map_size)
-        try:
-            if migration.is_previous(self._environment):
-                migration.migrate(self._environment)
-            unlock(self._environment, like.keyring)
-        except BaseException:
-            self._environment.close()
-            raise
-
-    def __enter__(self) -> Environment:
-        return self._environment
-
-    def __exit__(self, *error: object) -> None:
-        self._environment.close()
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).digest()
 
 
 def _ends_with(folder: Path, environment: Environment) -> tuple[int, int]:
     """Index and term of the last entry that a copy has applied; refuses another cluster's."""
     try:
-        with _opened(folder, environment) as copy:
+        with opened_like(folder, environment) as copy:
             birth, ours = identity.read(copy), identity.read(environment)
             if birth.cluster_id != ours.cluster_id:
                 raise SnapshotRefused(f"it is of the cluster {birth.cluster_id!r}")

@@ -17,7 +17,7 @@ NEWEST = 1000
 """How many changes a start looks at; a check that may take its time looks at all."""
 
 
-def stale_row(tables: Tables, transaction: ReadTransaction, newest: int | None = NEWEST) -> str:
+def outdated_row(tables: Tables, transaction: ReadTransaction, newest: int | None = NEWEST) -> str:
     """The first row that is not what its last change made of it, for an operator; "" for none."""
     state = StateView(tables, transaction)
     seen: set[tuple[str, str]] = set()
@@ -37,7 +37,7 @@ def stale_row(tables: Tables, transaction: ReadTransaction, newest: int | None =
         if found != expected:
             return (
                 f"the {kind} {name!r} is as revision {found} left it, and its last change is "
-                f"revision {expected}: the store is damaged"
+                f"revision {expected}"
             )
     return ""
 

@@ -6,13 +6,12 @@ here: the comparison between members (`raftbbs.raft.greeting`) and the lock on t
 """
 
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from diegod.raftbbs.store import envelope, migration
+from diegod.raftbbs.store.durable import flush_names
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import (
     MAP_SIZE_BYTES,
@@ -216,13 +215,3 @@ def _from_json(payload: bytes) -> Birth:
         record[name] = tuple(Voter(**member) for member in record.get(name, ()))
     given = [field.name for field in fields(Birth) if field.name in record]
     return Birth(**{name: record[name] for name in given})
-
-
-def flush_names(folders: Sequence[Path]) -> None:
-    """Make the new names durable: a file is on disk only when its folder says so."""
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -29,14 +29,18 @@ def open_verified(
             "may be removed while nobody uses the store"
         ) from None
     try:
-        verification.verify(environment, tables)
-    except RowsDamaged as error:
-        environment.close()
-        raise damaged(folder, str(error)) from None
+        _verify(environment, tables)
     except BaseException:
         environment.close()
         raise
     return environment, birth
+
+
+def _verify(environment: Environment, tables: tuple[str, ...]) -> None:
+    try:
+        verification.verify(environment, tables)
+    except RowsDamaged as error:
+        raise damaged(environment.path, str(error)) from None
 
 
 def damaged(folder: Path, what: str) -> StoreRefused:

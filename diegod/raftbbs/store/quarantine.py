@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from diegod.raftbbs.store.identity import StoreRefused, flush_names
+from diegod.raftbbs.store.durable import flush_names
+from diegod.raftbbs.store.identity import StoreRefused
 
 MARK_FILE = "quarantined"
 

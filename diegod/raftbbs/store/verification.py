@@ -6,7 +6,8 @@
 The structure of the file was checked before LMDB opened it (`structure`): from here on, what a scan
 finds, a lookup finds. Now every value is opened through its envelope, every row is parsed, and the
 tables are held against one another: a row and its guid lead to each other, definitions belong to
-rows, an instance is found under its process, the counters are not behind what they count. Tables
+rows, an instance is found under its process, the counters are not behind what they count, and rows
+are what their last change made of them (`freshness`). Tables
 that map to one another are compared by sums of hashes: that takes one scan of each and no memory.
 
 What the log says is read by the journal when it opens. Does not belong here: what the rows mean.
@@ -20,6 +21,7 @@ from functools import partial
 
 from google.protobuf.message import DecodeError
 
+from diegod.raftbbs.store import freshness
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table
@@ -70,8 +72,15 @@ def verify(environment: Environment, names: Sequence[str] = ()) -> int:
 class Verification:
     """One pass over all tables, in one view of the store."""
 
-    def __init__(self, tables: Tables, transaction: ReadTransaction) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        transaction: ReadTransaction,
+        newest_changes: int | None = freshness.NEWEST,
+    ) -> None:
+        """`newest_changes`: how many of them the rows are held against; None: all."""
         self._tables = tables
+        self._newest_changes = newest_changes
         self._transaction = transaction
         self._counters = Counters()
         self._reading = tables.counters
@@ -100,6 +109,7 @@ class Verification:
             lambda: self._keyed(tables.domains, lambda domain: domain.domain),
             lambda: self._keyed(tables.locks, lambda lock: lock.name),
             self._changes,
+            self._latest,
             self._comparisons,
         )
 
@@ -194,6 +204,11 @@ class Verification:
         _require(count == counters.changes, changes, f"has {count}, not {counters.changes}")
         is_known = not key or number_of(key) <= counters.revision
         _require(is_known, changes, "is ahead of the counters")
+
+    def _latest(self) -> None:
+        found = freshness.outdated_row(self._tables, self._transaction, self._newest_changes)
+        if found:
+            raise RowsDamaged(found)
 
     def _comparisons(self) -> None:
         for _, stored in self._scan(self._tables.comparisons):

@@ -238,6 +238,7 @@ async def test_a_member_that_stops_waits_for_no_child(member: Member, directory:
     await asyncio.gather(running, return_exceptions=True)
     async with asyncio.timeout(20):  # the thread is there, and its child is gone
         await asyncio.get_running_loop().shutdown_default_executor()
+    assert not member.noted_alarms  # it was told to stop: that is no failure
 
 
 async def test_a_directory_that_is_none_is_an_alarm(member: Member, tmp_path: Path) -> None:
@@ -255,6 +256,7 @@ async def test_an_alarm_ends_with_the_next_backup(member: Member, directory: Pat
         while member.noted_alarms:
             await asyncio.sleep(0.02)
     running.cancel()
+    assert [each.verified for each in kept_in(directory, "prod")] == [True]
 
 
 def test_a_full_disk_is_not_filled_further(

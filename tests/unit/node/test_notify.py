@@ -57,6 +57,7 @@ def test_nothing_happens_where_nobody_wants_to_know(
     tell_ready()
     monkeypatch.setenv(notify.VARIABLE, str(tmp_path / "gone"))
     tell_ready()
+    assert not (tmp_path / "gone").exists()
 
 
 def test_systemds_abstract_names_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:

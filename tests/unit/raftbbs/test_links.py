@@ -198,6 +198,7 @@ async def test_a_second_connection_of_a_peer_ends_the_first(
         await anext(second)
         reading = asyncio.ensure_future(anext(second))
         await pair.until(lambda: pair.told2.events[-3:] == ["m1 up", "m1 down", "m1 up"])
+        assert pair.m2.up("m1")
         never.set()
         await asyncio.wait([reading], timeout=1)
         reading.cancel()

@@ -126,6 +126,8 @@ async def test_an_answer_for_somebody_who_has_gone_is_dropped(hand: Hand) -> Non
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
     hand.deliver(outcomes=[(submission.id, [Outcome(revision=1)])])
+    assert gone.cancelled()
+    assert hand.member.load.queued_writes == 0
 
 
 async def test_reads_that_wait_together_are_one_read_of_the_log(hand: Hand) -> None:

@@ -17,6 +17,7 @@ from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.raftbbs.store.verification import RowsDamaged
+from diegod.v1.record_pb2 import Task
 from tests.unit.raftbbs.store.keyrings import ring
 from tests.unit.raftbbs.store.stores import MAP_SIZE, write_store
 
@@ -118,6 +119,14 @@ def _no_row(tables: Tables, transaction: WriteTransaction) -> None:
     transaction.put(tables.tasks.rows, key, b"\xff\xff\xff")
 
 
+def _row_of_an_earlier_day(tables: Tables, transaction: WriteTransaction) -> None:
+    """Whole, in its place, and not what its last change made of it."""
+    number, stored = _first(transaction, tables.tasks.rows)
+    row = Task.FromString(stored)
+    row.provenance.revision -= 1
+    tables.tasks.put(transaction, number, row)
+
+
 def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
     definitions = tables.task_definitions
     key, _ = _first(transaction, definitions)
@@ -144,6 +153,7 @@ def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
         (_change_that_was_compacted, "the table change has one that was compacted"),
         (_numbers_behind, "the table task goes beyond the last number"),
         (_counters_cut_short, "unpack requires a buffer"),
+        (_row_of_an_earlier_day, r"the task 't\S*' is as revision \d+ left it, and its last"),
         (_no_row, "Error parsing message"),
         (_wrong_checksum, "a value in task_definition has a wrong checksum"),
     ],
