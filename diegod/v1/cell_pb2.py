@@ -25,23 +25,29 @@ _sym_db = _symbol_database.Default()
 from diegod.v1 import record_pb2 as diegod_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64iegod/v1/cell.proto\x12\tdiegod.v1\x1a\x16\x64iegod/v1/record.proto\"H\n\x10ListCellsRequest\x12\r\n\x05stale\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x0eListCellsReply\x12$\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x15.diegod.v1.CellStatus\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"0\n\x0eGetCellRequest\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"E\n\x0cGetCellReply\x12#\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x15.diegod.v1.CellStatus\x12\x10\n\x08revision\x18\x02 \x01(\x04\"q\n\nCellStatus\x12\x1d\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Cell\x12\"\n\x04used\x18\x02 \x01(\x0b\x32\x14.diegod.v1.Resources\x12\r\n\x05tasks\x18\x03 \x01(\r\x12\x11\n\tinstances\x18\x04 \x01(\r2\x8a\x01\n\x0b\x43\x65llService\x12@\n\x04List\x12\x1b.diegod.v1.ListCellsRequest\x1a\x19.diegod.v1.ListCellsReply0\x01\x12\x39\n\x03Get\x12\x19.diegod.v1.GetCellRequest\x1a\x17.diegod.v1.GetCellReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64iegod/v1/cell.proto\x12\tdiegod.v1\x1a\x16\x64iegod/v1/record.proto\"\xe6\x01\n\x12\x43ontrolCellRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12\x30\n\x04verb\x18\x03 \x01(\x0e\x32\".diegod.v1.ControlCellRequest.Verb\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x04 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\"U\n\x04Verb\x12\x0b\n\x07INVALID\x10\x00\x12\n\n\x06\x43ORDON\x10\x01\x12\x0c\n\x08UNCORDON\x10\x02\x12\t\n\x05\x44RAIN\x10\x03\x12\n\n\x06REMOVE\x10\x04\x12\x0f\n\x0b\x41\x43\x43\x45PT_LOSS\x10\x05\"D\n\x10\x43ontrolCellReply\x12\x1d\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Cell\x12\x11\n\tunchanged\x18\x02 \x01(\x08\"H\n\x10ListCellsRequest\x12\r\n\x05stale\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x0eListCellsReply\x12$\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x15.diegod.v1.CellStatus\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"0\n\x0eGetCellRequest\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"E\n\x0cGetCellReply\x12#\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x15.diegod.v1.CellStatus\x12\x10\n\x08revision\x18\x02 \x01(\x04\"q\n\nCellStatus\x12\x1d\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Cell\x12\"\n\x04used\x18\x02 \x01(\x0b\x32\x14.diegod.v1.Resources\x12\r\n\x05tasks\x18\x03 \x01(\r\x12\x11\n\tinstances\x18\x04 \x01(\r2\xd1\x01\n\x0b\x43\x65llService\x12@\n\x04List\x12\x1b.diegod.v1.ListCellsRequest\x1a\x19.diegod.v1.ListCellsReply0\x01\x12\x39\n\x03Get\x12\x19.diegod.v1.GetCellRequest\x1a\x17.diegod.v1.GetCellReply\x12\x45\n\x07\x43ontrol\x12\x1d.diegod.v1.ControlCellRequest\x1a\x1b.diegod.v1.ControlCellReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.v1.cell_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTCELLSREQUEST']._serialized_start=59
-  _globals['_LISTCELLSREQUEST']._serialized_end=131
-  _globals['_LISTCELLSREPLY']._serialized_start=133
-  _globals['_LISTCELLSREPLY']._serialized_end=225
-  _globals['_GETCELLREQUEST']._serialized_start=227
-  _globals['_GETCELLREQUEST']._serialized_end=275
-  _globals['_GETCELLREPLY']._serialized_start=277
-  _globals['_GETCELLREPLY']._serialized_end=346
-  _globals['_CELLSTATUS']._serialized_start=348
-  _globals['_CELLSTATUS']._serialized_end=461
-  _globals['_CELLSERVICE']._serialized_start=464
-  _globals['_CELLSERVICE']._serialized_end=602
+  _globals['_CONTROLCELLREQUEST']._serialized_start=60
+  _globals['_CONTROLCELLREQUEST']._serialized_end=290
+  _globals['_CONTROLCELLREQUEST_VERB']._serialized_start=205
+  _globals['_CONTROLCELLREQUEST_VERB']._serialized_end=290
+  _globals['_CONTROLCELLREPLY']._serialized_start=292
+  _globals['_CONTROLCELLREPLY']._serialized_end=360
+  _globals['_LISTCELLSREQUEST']._serialized_start=362
+  _globals['_LISTCELLSREQUEST']._serialized_end=434
+  _globals['_LISTCELLSREPLY']._serialized_start=436
+  _globals['_LISTCELLSREPLY']._serialized_end=528
+  _globals['_GETCELLREQUEST']._serialized_start=530
+  _globals['_GETCELLREQUEST']._serialized_end=578
+  _globals['_GETCELLREPLY']._serialized_start=580
+  _globals['_GETCELLREPLY']._serialized_end=649
+  _globals['_CELLSTATUS']._serialized_start=651
+  _globals['_CELLSTATUS']._serialized_end=764
+  _globals['_CELLSERVICE']._serialized_start=767
+  _globals['_CELLSERVICE']._serialized_end=976
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from diegod.v1 import record_pb2 as _record_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,87 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class ControlCellRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Verb:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ControlCellRequest._Verb.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        INVALID: ControlCellRequest._Verb.ValueType  # 0
+        CORDON: ControlCellRequest._Verb.ValueType  # 1
+        UNCORDON: ControlCellRequest._Verb.ValueType  # 2
+        DRAIN: ControlCellRequest._Verb.ValueType  # 3
+        REMOVE: ControlCellRequest._Verb.ValueType  # 4
+        ACCEPT_LOSS: ControlCellRequest._Verb.ValueType  # 5
+
+    class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
+        """CORDON: no new work. DRAIN: also, what is there is moved away. UNCORDON ends both.
+        REMOVE: a machine that never comes back; only while it is MISSING.
+        ACCEPT_LOSS: it is MISSING, and nothing is to wait for it.
+        """
+
+    INVALID: ControlCellRequest.Verb.ValueType  # 0
+    CORDON: ControlCellRequest.Verb.ValueType  # 1
+    UNCORDON: ControlCellRequest.Verb.ValueType  # 2
+    DRAIN: ControlCellRequest.Verb.ValueType  # 3
+    REMOVE: ControlCellRequest.Verb.ValueType  # 4
+    ACCEPT_LOSS: ControlCellRequest.Verb.ValueType  # 5
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    cell_id: _builtins.str
+    verb: Global___ControlCellRequest.Verb.ValueType
+    deadline_ms: _builtins.int
+    """of a DRAIN, from now; 0: 10 min"""
+    cause: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        cell_id: _builtins.str = ...,
+        verb: Global___ControlCellRequest.Verb.ValueType = ...,
+        deadline_ms: _builtins.int = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "cell_id", b"cell_id", "deadline_ms", b"deadline_ms", "request_id", b"request_id", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlCellRequest: _TypeAlias = ControlCellRequest  # noqa: Y015
+
+@_typing.final
+class ControlCellReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELL_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    unchanged: _builtins.bool
+    @_builtins.property
+    def cell(self) -> _record_pb2.Cell: ...
+    def __init__(
+        self,
+        *,
+        cell: _record_pb2.Cell | None = ...,
+        unchanged: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlCellReply: _TypeAlias = ControlCellReply  # noqa: Y015
 
 @_typing.final
 class ListCellsRequest(_message.Message):

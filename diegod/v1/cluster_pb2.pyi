@@ -603,11 +603,17 @@ class GetStatusReply(_message.Message):
     COLLECTED_TASKS_FIELD_NUMBER: _builtins.int
     OLDEST_ENDED_TASK_FIELD_NUMBER: _builtins.int
     BBS_FIELD_NUMBER: _builtins.int
+    MASS_LOSS_FIELD_NUMBER: _builtins.int
+    BRAIN_ID_FIELD_NUMBER: _builtins.int
+    ROLLOUTS_FIELD_NUMBER: _builtins.int
+    STALE_DOMAINS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     lrps: _builtins.int
     short_lrps_total: _builtins.int
     collected_tasks: _builtins.int
     """ended, kept for their retention, and removed, since the cluster began"""
+    brain_id: _builtins.str
+    """that holds the brains' lock; empty: none does"""
     @_builtins.property
     def tasks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """by state"""
@@ -628,6 +634,18 @@ class GetStatusReply(_message.Message):
     def oldest_ended_task(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def bbs(self) -> Global___GetBbsStatusReply: ...
+    @_builtins.property
+    def mass_loss(self) -> Global___MassLoss:
+        """set while it holds"""
+
+    @_builtins.property
+    def rollouts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """process guids of updates that are under way or paused, at most 100"""
+
+    @_builtins.property
+    def stale_domains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """in which something would be removed if they were fresh"""
+
     def __init__(
         self,
         *,
@@ -641,10 +659,14 @@ class GetStatusReply(_message.Message):
         collected_tasks: _builtins.int = ...,
         oldest_ended_task: _timestamp_pb2.Timestamp | None = ...,
         bbs: Global___GetBbsStatusReply | None = ...,
+        mass_loss: Global___MassLoss | None = ...,
+        brain_id: _builtins.str = ...,
+        rollouts: _abc.Iterable[_builtins.str] | None = ...,
+        stale_domains: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bbs", b"bbs", "oldest_ended_task", b"oldest_ended_task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bbs", b"bbs", "mass_loss", b"mass_loss", "oldest_ended_task", b"oldest_ended_task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bbs", b"bbs", "cells", b"cells", "collected_tasks", b"collected_tasks", "instances", b"instances", "lrps", b"lrps", "oldest_ended_task", b"oldest_ended_task", "revision", b"revision", "short_lrps", b"short_lrps", "short_lrps_total", b"short_lrps_total", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bbs", b"bbs", "brain_id", b"brain_id", "cells", b"cells", "collected_tasks", b"collected_tasks", "instances", b"instances", "lrps", b"lrps", "mass_loss", b"mass_loss", "oldest_ended_task", b"oldest_ended_task", "revision", b"revision", "rollouts", b"rollouts", "short_lrps", b"short_lrps", "short_lrps_total", b"short_lrps_total", "stale_domains", b"stale_domains", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -674,3 +696,35 @@ class LrpShortfall(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LrpShortfall: _TypeAlias = LrpShortfall  # noqa: Y015
+
+@_typing.final
+class MassLoss(_message.Message):
+    """More cells than usual were lost at once: until then nothing is ended or replaced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOST_FIELD_NUMBER: _builtins.int
+    OF_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    CELL_IDS_FIELD_NUMBER: _builtins.int
+    lost: _builtins.int
+    of: _builtins.int
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def cell_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        lost: _builtins.int = ...,
+        of: _builtins.int = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        cell_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_ids", b"cell_ids", "lost", b"lost", "of", b"of", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MassLoss: _TypeAlias = MassLoss  # noqa: Y015

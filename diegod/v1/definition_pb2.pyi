@@ -10,6 +10,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -112,20 +113,112 @@ class Placement(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STRATEGY_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """a strategy plugin's name; empty: the brain's default"""
+    cell_id: _builtins.str
+    """this cell and no other; empty: any"""
     def __init__(
         self,
         *,
         strategy: _builtins.str = ...,
+        cell_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
+
+@_typing.final
+class Dependency(_message.Message):
+    """What has to be so before work is placed for the first time. Exactly one of `lrp` and `task`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Condition:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ConditionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Dependency._Condition.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DEFAULT: Dependency._Condition.ValueType  # 0
+        HEALTHY: Dependency._Condition.ValueType  # 1
+        SUCCEEDED: Dependency._Condition.ValueType  # 2
+        COMPLETED: Dependency._Condition.ValueType  # 3
+
+    class Condition(_Condition, metaclass=_ConditionEnumTypeWrapper): ...
+    DEFAULT: Dependency.Condition.ValueType  # 0
+    HEALTHY: Dependency.Condition.ValueType  # 1
+    SUCCEEDED: Dependency.Condition.ValueType  # 2
+    COMPLETED: Dependency.Condition.ValueType  # 3
+
+    LRP_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    lrp: _builtins.str
+    """a process_guid"""
+    task: _builtins.str
+    """a task_guid"""
+    condition: Global___Dependency.Condition.ValueType
+    """of an LRP: HEALTHY, all its instances run and are routable (default)"""
+    def __init__(
+        self,
+        *,
+        lrp: _builtins.str = ...,
+        task: _builtins.str = ...,
+        condition: Global___Dependency.Condition.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "lrp", b"lrp", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dependency: _TypeAlias = Dependency  # noqa: Y015
+
+@_typing.final
+class CallbackPolicy(_message.Message):
+    """How a task's end is told to `completion_callback_url`: at least once, until it was heard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKOFF_MS_FIELD_NUMBER: _builtins.int
+    MAX_BACKOFF_MS_FIELD_NUMBER: _builtins.int
+    GIVE_UP_AFTER_MS_FIELD_NUMBER: _builtins.int
+    backoff_ms: _builtins.int
+    """after the first failure, doubled each time; default 1 s"""
+    max_backoff_ms: _builtins.int
+    """default 5 min"""
+    give_up_after_ms: _builtins.int
+    """counted from the end of the task; 0: when the record goes; default 24 h"""
+    def __init__(
+        self,
+        *,
+        backoff_ms: _builtins.int | None = ...,
+        max_backoff_ms: _builtins.int | None = ...,
+        give_up_after_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backoff_ms", b"_backoff_ms", "_give_up_after_ms", b"_give_up_after_ms", "_max_backoff_ms", b"_max_backoff_ms", "backoff_ms", b"backoff_ms", "give_up_after_ms", b"give_up_after_ms", "max_backoff_ms", b"max_backoff_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backoff_ms", b"_backoff_ms", "_give_up_after_ms", b"_give_up_after_ms", "_max_backoff_ms", b"_max_backoff_ms", "backoff_ms", b"backoff_ms", "give_up_after_ms", b"give_up_after_ms", "max_backoff_ms", b"max_backoff_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__backoff_ms: _TypeAlias = _typing.Literal["backoff_ms"]  # noqa: Y015
+    _WhichOneofArgType__backoff_ms: _TypeAlias = _typing.Literal["_backoff_ms", b"_backoff_ms"]  # noqa: Y015
+    _WhichOneofReturnType__give_up_after_ms: _TypeAlias = _typing.Literal["give_up_after_ms"]  # noqa: Y015
+    _WhichOneofArgType__give_up_after_ms: _TypeAlias = _typing.Literal["_give_up_after_ms", b"_give_up_after_ms"]  # noqa: Y015
+    _WhichOneofReturnType__max_backoff_ms: _TypeAlias = _typing.Literal["max_backoff_ms"]  # noqa: Y015
+    _WhichOneofArgType__max_backoff_ms: _TypeAlias = _typing.Literal["_max_backoff_ms", b"_max_backoff_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__backoff_ms) -> _WhichOneofReturnType__backoff_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__give_up_after_ms) -> _WhichOneofReturnType__give_up_after_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_backoff_ms) -> _WhichOneofReturnType__max_backoff_ms | None: ...
+
+Global___CallbackPolicy: _TypeAlias = CallbackPolicy  # noqa: Y015
 
 @_typing.final
 class TaskDefinition(_message.Message):
@@ -188,6 +281,12 @@ class TaskDefinition(_message.Message):
     PLACEMENT_FIELD_NUMBER: _builtins.int
     METRIC_TAGS_FIELD_NUMBER: _builtins.int
     ANNOTATION_FIELD_NUMBER: _builtins.int
+    RESULT_FILE_FIELD_NUMBER: _builtins.int
+    COMPLETION_CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    CALLBACK_POLICY_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    STOP_SIGNAL_FIELD_NUMBER: _builtins.int
+    STOP_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     task_guid: _builtins.str
     """the idempotency key; [A-Za-z0-9_-], at most 128 bytes"""
     domain: _builtins.str
@@ -212,6 +311,14 @@ class TaskDefinition(_message.Message):
     """record kept after the end; default 7 days"""
     annotation: _builtins.str
     """at most 10 KiB, never read by diegod"""
+    result_file: _builtins.str
+    """an absolute path in the container; its first 10 KiB come back as `result`"""
+    completion_callback_url: _builtins.str
+    """http or https; POSTed to when the task has ended"""
+    stop_signal: _builtins.str
+    """when it is cancelled or timed out; default TERM"""
+    stop_timeout_ms: _builtins.int
+    """then KILL; default 10 s"""
     @_builtins.property
     def action(self) -> Global___Action: ...
     @_builtins.property
@@ -222,6 +329,10 @@ class TaskDefinition(_message.Message):
     def placement(self) -> Global___Placement: ...
     @_builtins.property
     def metric_tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def callback_policy(self) -> Global___CallbackPolicy: ...
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dependency]: ...
     def __init__(
         self,
         *,
@@ -242,10 +353,16 @@ class TaskDefinition(_message.Message):
         placement: Global___Placement | None = ...,
         metric_tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         annotation: _builtins.str = ...,
+        result_file: _builtins.str = ...,
+        completion_callback_url: _builtins.str = ...,
+        callback_policy: Global___CallbackPolicy | None = ...,
+        depends_on: _abc.Iterable[Global___Dependency] | None = ...,
+        stop_signal: _builtins.str = ...,
+        stop_timeout_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_execution_timeout_ms", b"_execution_timeout_ms", "_max_pids", b"_max_pids", "_max_placement_attempts", b"_max_placement_attempts", "_memory_mb", b"_memory_mb", "_retention_ms", b"_retention_ms", "_start_deadline_ms", b"_start_deadline_ms", "action", b"action", "cpu_weight", b"cpu_weight", "disk_mb", b"disk_mb", "execution_timeout_ms", b"execution_timeout_ms", "max_pids", b"max_pids", "max_placement_attempts", b"max_placement_attempts", "memory_mb", b"memory_mb", "placement", b"placement", "retention_ms", b"retention_ms", "start_deadline_ms", b"start_deadline_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_execution_timeout_ms", b"_execution_timeout_ms", "_max_pids", b"_max_pids", "_max_placement_attempts", b"_max_placement_attempts", "_memory_mb", b"_memory_mb", "_retention_ms", b"_retention_ms", "_start_deadline_ms", b"_start_deadline_ms", "_stop_timeout_ms", b"_stop_timeout_ms", "action", b"action", "callback_policy", b"callback_policy", "cpu_weight", b"cpu_weight", "disk_mb", b"disk_mb", "execution_timeout_ms", b"execution_timeout_ms", "max_pids", b"max_pids", "max_placement_attempts", b"max_placement_attempts", "memory_mb", b"memory_mb", "placement", b"placement", "retention_ms", b"retention_ms", "start_deadline_ms", b"start_deadline_ms", "stop_timeout_ms", b"stop_timeout_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_execution_timeout_ms", b"_execution_timeout_ms", "_max_pids", b"_max_pids", "_max_placement_attempts", b"_max_placement_attempts", "_memory_mb", b"_memory_mb", "_retention_ms", b"_retention_ms", "_start_deadline_ms", b"_start_deadline_ms", "action", b"action", "annotation", b"annotation", "cpu_weight", b"cpu_weight", "disk_mb", b"disk_mb", "domain", b"domain", "environment_variables", b"environment_variables", "execution_timeout_ms", b"execution_timeout_ms", "max_pids", b"max_pids", "max_placement_attempts", b"max_placement_attempts", "memory_mb", b"memory_mb", "metric_tags", b"metric_tags", "placement", b"placement", "placement_tags", b"placement_tags", "retention_ms", b"retention_ms", "rootfs", b"rootfs", "start_deadline_ms", b"start_deadline_ms", "task_guid", b"task_guid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_execution_timeout_ms", b"_execution_timeout_ms", "_max_pids", b"_max_pids", "_max_placement_attempts", b"_max_placement_attempts", "_memory_mb", b"_memory_mb", "_retention_ms", b"_retention_ms", "_start_deadline_ms", b"_start_deadline_ms", "_stop_timeout_ms", b"_stop_timeout_ms", "action", b"action", "annotation", b"annotation", "callback_policy", b"callback_policy", "completion_callback_url", b"completion_callback_url", "cpu_weight", b"cpu_weight", "depends_on", b"depends_on", "disk_mb", b"disk_mb", "domain", b"domain", "environment_variables", b"environment_variables", "execution_timeout_ms", b"execution_timeout_ms", "max_pids", b"max_pids", "max_placement_attempts", b"max_placement_attempts", "memory_mb", b"memory_mb", "metric_tags", b"metric_tags", "placement", b"placement", "placement_tags", b"placement_tags", "result_file", b"result_file", "retention_ms", b"retention_ms", "rootfs", b"rootfs", "start_deadline_ms", b"start_deadline_ms", "stop_signal", b"stop_signal", "stop_timeout_ms", b"stop_timeout_ms", "task_guid", b"task_guid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_weight: _TypeAlias = _typing.Literal["cpu_weight"]  # noqa: Y015
     _WhichOneofArgType__cpu_weight: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight"]  # noqa: Y015
@@ -263,6 +380,8 @@ class TaskDefinition(_message.Message):
     _WhichOneofArgType__retention_ms: _TypeAlias = _typing.Literal["_retention_ms", b"_retention_ms"]  # noqa: Y015
     _WhichOneofReturnType__start_deadline_ms: _TypeAlias = _typing.Literal["start_deadline_ms"]  # noqa: Y015
     _WhichOneofArgType__start_deadline_ms: _TypeAlias = _typing.Literal["_start_deadline_ms", b"_start_deadline_ms"]  # noqa: Y015
+    _WhichOneofReturnType__stop_timeout_ms: _TypeAlias = _typing.Literal["stop_timeout_ms"]  # noqa: Y015
+    _WhichOneofArgType__stop_timeout_ms: _TypeAlias = _typing.Literal["_stop_timeout_ms", b"_stop_timeout_ms"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_weight) -> _WhichOneofReturnType__cpu_weight | None: ...
     @_typing.overload
@@ -279,8 +398,92 @@ class TaskDefinition(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__retention_ms) -> _WhichOneofReturnType__retention_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__start_deadline_ms) -> _WhichOneofReturnType__start_deadline_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_timeout_ms) -> _WhichOneofReturnType__stop_timeout_ms | None: ...
 
 Global___TaskDefinition: _TypeAlias = TaskDefinition  # noqa: Y015
+
+@_typing.final
+class TaskParameter(_message.Message):
+    """What a dispatched task may be given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """of the environment variable that the task finds it in"""
+    required: _builtins.bool
+    default_value: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        required: _builtins.bool = ...,
+        default_value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_value", b"default_value", "name", b"name", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskParameter: _TypeAlias = TaskParameter  # noqa: Y015
+
+@_typing.final
+class TaskScheduleDefinition(_message.Message):
+    """Tasks made from one definition: by the clock (`cron`), or by `task dispatch`, or both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    CRON_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    ALLOW_OVERLAP_FIELD_NUMBER: _builtins.int
+    LATE_MS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """[A-Za-z0-9_-]; its tasks are called NAME-SLOT or NAME-dispatched-ID"""
+    domain: _builtins.str
+    """empty: "default" """
+    cron: _builtins.str
+    """five fields, or @hourly …; empty: only dispatched"""
+    time_zone: _builtins.str
+    """a name of the IANA database; empty: UTC"""
+    allow_overlap: _builtins.bool
+    """fire also while the task of an earlier slot has not ended"""
+    late_ms: _builtins.int
+    """a slot is fired up to this much late, then it is missed; default 60 s"""
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskParameter]: ...
+    @_builtins.property
+    def task(self) -> Global___TaskDefinition:
+        """without task_guid, and without domain or with the same one"""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        cron: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        allow_overlap: _builtins.bool = ...,
+        late_ms: _builtins.int | None = ...,
+        parameters: _abc.Iterable[Global___TaskParameter] | None = ...,
+        task: Global___TaskDefinition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_late_ms", b"_late_ms", "late_ms", b"late_ms", "task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_late_ms", b"_late_ms", "allow_overlap", b"allow_overlap", "cron", b"cron", "domain", b"domain", "late_ms", b"late_ms", "name", b"name", "parameters", b"parameters", "task", b"task", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__late_ms: _TypeAlias = _typing.Literal["late_ms"]  # noqa: Y015
+    _WhichOneofArgType__late_ms: _TypeAlias = _typing.Literal["_late_ms", b"_late_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__late_ms) -> _WhichOneofReturnType__late_ms | None: ...
+
+Global___TaskScheduleDefinition: _TypeAlias = TaskScheduleDefinition  # noqa: Y015
 
 @_typing.final
 class PortMapping(_message.Message):
@@ -434,20 +637,139 @@ class CheckDefinition(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHECKS_FIELD_NUMBER: _builtins.int
+    STARTUP_CHECKS_FIELD_NUMBER: _builtins.int
+    READINESS_CHECKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]: ...
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]:
+        """liveness; the instance is started once each has passed"""
+
+    @_builtins.property
+    def startup_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]:
+        """instead of `checks` until each has passed once; interval 500 ms unless given"""
+
+    @_builtins.property
+    def readiness_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]:
+        """move `routable` and nothing else"""
+
     def __init__(
         self,
         *,
         checks: _abc.Iterable[Global___Check] | None = ...,
+        startup_checks: _abc.Iterable[Global___Check] | None = ...,
+        readiness_checks: _abc.Iterable[Global___Check] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "readiness_checks", b"readiness_checks", "startup_checks", b"startup_checks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckDefinition: _TypeAlias = CheckDefinition  # noqa: Y015
+
+@_typing.final
+class UpdatePolicy(_message.Message):
+    """How a new version of an LRP takes the place of the one before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Strategy:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UpdatePolicy._Strategy.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ROLLING: UpdatePolicy._Strategy.ValueType  # 0
+        RECREATE: UpdatePolicy._Strategy.ValueType  # 1
+
+    class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper): ...
+    ROLLING: UpdatePolicy.Strategy.ValueType  # 0
+    RECREATE: UpdatePolicy.Strategy.ValueType  # 1
+
+    class _Order:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UpdatePolicy._Order.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        START_FIRST: UpdatePolicy._Order.ValueType  # 0
+        STOP_FIRST: UpdatePolicy._Order.ValueType  # 1
+
+    class Order(_Order, metaclass=_OrderEnumTypeWrapper): ...
+    START_FIRST: UpdatePolicy.Order.ValueType  # 0
+    STOP_FIRST: UpdatePolicy.Order.ValueType  # 1
+
+    class _OnFailure:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OnFailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UpdatePolicy._OnFailure.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ROLLBACK: UpdatePolicy._OnFailure.ValueType  # 0
+        PAUSE: UpdatePolicy._OnFailure.ValueType  # 1
+
+    class OnFailure(_OnFailure, metaclass=_OnFailureEnumTypeWrapper): ...
+    ROLLBACK: UpdatePolicy.OnFailure.ValueType  # 0
+    PAUSE: UpdatePolicy.OnFailure.ValueType  # 1
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    MAX_UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
+    MIN_HEALTHY_MS_FIELD_NUMBER: _builtins.int
+    PROGRESS_DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    strategy: Global___UpdatePolicy.Strategy.ValueType
+    order: Global___UpdatePolicy.Order.ValueType
+    max_in_flight: _builtins.int
+    """instances being replaced at a time; default 1"""
+    max_unavailable: _builtins.int
+    """fewer than desired that may serve meanwhile; default 0, STOP_FIRST 1"""
+    canaries: _builtins.int
+    """so many first, then it waits for `lrp promote`; default 0"""
+    min_healthy_ms: _builtins.int
+    """healthy for this long counts as replaced; default 5 s"""
+    progress_deadline_ms: _builtins.int
+    """no instance became healthy for this long: failed; default 10 min"""
+    on_failure: Global___UpdatePolicy.OnFailure.ValueType
+    def __init__(
+        self,
+        *,
+        strategy: Global___UpdatePolicy.Strategy.ValueType = ...,
+        order: Global___UpdatePolicy.Order.ValueType = ...,
+        max_in_flight: _builtins.int | None = ...,
+        max_unavailable: _builtins.int | None = ...,
+        canaries: _builtins.int | None = ...,
+        min_healthy_ms: _builtins.int | None = ...,
+        progress_deadline_ms: _builtins.int | None = ...,
+        on_failure: Global___UpdatePolicy.OnFailure.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_canaries", b"_canaries", "_max_in_flight", b"_max_in_flight", "_max_unavailable", b"_max_unavailable", "_min_healthy_ms", b"_min_healthy_ms", "_progress_deadline_ms", b"_progress_deadline_ms", "canaries", b"canaries", "max_in_flight", b"max_in_flight", "max_unavailable", b"max_unavailable", "min_healthy_ms", b"min_healthy_ms", "progress_deadline_ms", b"progress_deadline_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_canaries", b"_canaries", "_max_in_flight", b"_max_in_flight", "_max_unavailable", b"_max_unavailable", "_min_healthy_ms", b"_min_healthy_ms", "_progress_deadline_ms", b"_progress_deadline_ms", "canaries", b"canaries", "max_in_flight", b"max_in_flight", "max_unavailable", b"max_unavailable", "min_healthy_ms", b"min_healthy_ms", "on_failure", b"on_failure", "order", b"order", "progress_deadline_ms", b"progress_deadline_ms", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__canaries: _TypeAlias = _typing.Literal["canaries"]  # noqa: Y015
+    _WhichOneofArgType__canaries: _TypeAlias = _typing.Literal["_canaries", b"_canaries"]  # noqa: Y015
+    _WhichOneofReturnType__max_in_flight: _TypeAlias = _typing.Literal["max_in_flight"]  # noqa: Y015
+    _WhichOneofArgType__max_in_flight: _TypeAlias = _typing.Literal["_max_in_flight", b"_max_in_flight"]  # noqa: Y015
+    _WhichOneofReturnType__max_unavailable: _TypeAlias = _typing.Literal["max_unavailable"]  # noqa: Y015
+    _WhichOneofArgType__max_unavailable: _TypeAlias = _typing.Literal["_max_unavailable", b"_max_unavailable"]  # noqa: Y015
+    _WhichOneofReturnType__min_healthy_ms: _TypeAlias = _typing.Literal["min_healthy_ms"]  # noqa: Y015
+    _WhichOneofArgType__min_healthy_ms: _TypeAlias = _typing.Literal["_min_healthy_ms", b"_min_healthy_ms"]  # noqa: Y015
+    _WhichOneofReturnType__progress_deadline_ms: _TypeAlias = _typing.Literal["progress_deadline_ms"]  # noqa: Y015
+    _WhichOneofArgType__progress_deadline_ms: _TypeAlias = _typing.Literal["_progress_deadline_ms", b"_progress_deadline_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__canaries) -> _WhichOneofReturnType__canaries | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_in_flight) -> _WhichOneofReturnType__max_in_flight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_unavailable) -> _WhichOneofReturnType__max_unavailable | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_healthy_ms) -> _WhichOneofReturnType__min_healthy_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__progress_deadline_ms) -> _WhichOneofReturnType__progress_deadline_ms | None: ...
+
+Global___UpdatePolicy: _TypeAlias = UpdatePolicy  # noqa: Y015
 
 @_typing.final
 class CrashPolicy(_message.Message):
@@ -510,6 +832,19 @@ Global___CrashPolicy: _TypeAlias = CrashPolicy  # noqa: Y015
 class LrpDefinition(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LrpDefinition._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REPLICATED: LrpDefinition._Mode.ValueType  # 0
+        GLOBAL: LrpDefinition._Mode.ValueType  # 1
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper): ...
+    REPLICATED: LrpDefinition.Mode.ValueType  # 0
+    GLOBAL: LrpDefinition.Mode.ValueType  # 1
+
     @_typing.final
     class EnvironmentVariablesEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
@@ -570,6 +905,9 @@ class LrpDefinition(_message.Message):
     PLACEMENT_FIELD_NUMBER: _builtins.int
     METRIC_TAGS_FIELD_NUMBER: _builtins.int
     ANNOTATION_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
     process_guid: _builtins.str
     domain: _builtins.str
     instances: _builtins.int
@@ -586,6 +924,8 @@ class LrpDefinition(_message.Message):
     stop_timeout_ms: _builtins.int
     """then KILL; default 10 s"""
     annotation: _builtins.str
+    mode: Global___LrpDefinition.Mode.ValueType
+    """GLOBAL: one on each cell that may run it; `instances` is not used"""
     @_builtins.property
     def action(self) -> Global___Action: ...
     @_builtins.property
@@ -602,6 +942,10 @@ class LrpDefinition(_message.Message):
     def placement(self) -> Global___Placement: ...
     @_builtins.property
     def metric_tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def update(self) -> Global___UpdatePolicy: ...
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dependency]: ...
     def __init__(
         self,
         *,
@@ -625,10 +969,13 @@ class LrpDefinition(_message.Message):
         placement: Global___Placement | None = ...,
         metric_tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         annotation: _builtins.str = ...,
+        mode: Global___LrpDefinition.Mode.ValueType = ...,
+        update: Global___UpdatePolicy | None = ...,
+        depends_on: _abc.Iterable[Global___Dependency] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_instances", b"_instances", "_max_pids", b"_max_pids", "_memory_mb", b"_memory_mb", "_start_timeout_ms", b"_start_timeout_ms", "_stop_timeout_ms", b"_stop_timeout_ms", "action", b"action", "check_definition", b"check_definition", "cpu_weight", b"cpu_weight", "crash_policy", b"crash_policy", "disk_mb", b"disk_mb", "instances", b"instances", "max_pids", b"max_pids", "memory_mb", b"memory_mb", "placement", b"placement", "start_timeout_ms", b"start_timeout_ms", "stop_timeout_ms", b"stop_timeout_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_instances", b"_instances", "_max_pids", b"_max_pids", "_memory_mb", b"_memory_mb", "_start_timeout_ms", b"_start_timeout_ms", "_stop_timeout_ms", b"_stop_timeout_ms", "action", b"action", "check_definition", b"check_definition", "cpu_weight", b"cpu_weight", "crash_policy", b"crash_policy", "disk_mb", b"disk_mb", "instances", b"instances", "max_pids", b"max_pids", "memory_mb", b"memory_mb", "placement", b"placement", "start_timeout_ms", b"start_timeout_ms", "stop_timeout_ms", b"stop_timeout_ms", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_instances", b"_instances", "_max_pids", b"_max_pids", "_memory_mb", b"_memory_mb", "_start_timeout_ms", b"_start_timeout_ms", "_stop_timeout_ms", b"_stop_timeout_ms", "action", b"action", "annotation", b"annotation", "check_definition", b"check_definition", "cpu_weight", b"cpu_weight", "crash_policy", b"crash_policy", "disk_mb", b"disk_mb", "domain", b"domain", "environment_variables", b"environment_variables", "instances", b"instances", "max_pids", b"max_pids", "memory_mb", b"memory_mb", "metric_tags", b"metric_tags", "placement", b"placement", "placement_tags", b"placement_tags", "ports", b"ports", "process_guid", b"process_guid", "rootfs", b"rootfs", "start_timeout_ms", b"start_timeout_ms", "stop_signal", b"stop_signal", "stop_timeout_ms", b"stop_timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight", "_disk_mb", b"_disk_mb", "_instances", b"_instances", "_max_pids", b"_max_pids", "_memory_mb", b"_memory_mb", "_start_timeout_ms", b"_start_timeout_ms", "_stop_timeout_ms", b"_stop_timeout_ms", "action", b"action", "annotation", b"annotation", "check_definition", b"check_definition", "cpu_weight", b"cpu_weight", "crash_policy", b"crash_policy", "depends_on", b"depends_on", "disk_mb", b"disk_mb", "domain", b"domain", "environment_variables", b"environment_variables", "instances", b"instances", "max_pids", b"max_pids", "memory_mb", b"memory_mb", "metric_tags", b"metric_tags", "mode", b"mode", "placement", b"placement", "placement_tags", b"placement_tags", "ports", b"ports", "process_guid", b"process_guid", "rootfs", b"rootfs", "start_timeout_ms", b"start_timeout_ms", "stop_signal", b"stop_signal", "stop_timeout_ms", b"stop_timeout_ms", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_weight: _TypeAlias = _typing.Literal["cpu_weight"]  # noqa: Y015
     _WhichOneofArgType__cpu_weight: _TypeAlias = _typing.Literal["_cpu_weight", b"_cpu_weight"]  # noqa: Y015

@@ -25,17 +25,21 @@ _sym_db = _symbol_database.Default()
 from diegod.v1 import record_pb2 as diegod_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64iegod/v1/event.proto\x12\tdiegod.v1\x1a\x16\x64iegod/v1/record.proto\"y\n\x0cWatchRequest\x12\x15\n\rfrom_revision\x18\x01 \x01(\x04\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x04 \x01(\t\x12\x0c\n\x04guid\x18\x05 \x01(\t\x12\x14\n\x0c\x63hanges_only\x18\x06 \x01(\x08\"u\n\nWatchReply\x12\"\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x11.diegod.v1.Change\x12\x1f\n\x04rows\x18\x02 \x03(\x0b\x32\x11.diegod.v1.Change\x12\x10\n\x08rows_end\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\x04\x32I\n\x0c\x45ventService\x12\x39\n\x05Watch\x12\x17.diegod.v1.WatchRequest\x1a\x15.diegod.v1.WatchReply0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64iegod/v1/event.proto\x12\tdiegod.v1\x1a\x16\x64iegod/v1/record.proto\"\x9a\x01\n\x0cStoryRequest\x12\x13\n\ttask_guid\x18\x01 \x01(\tH\x00\x12\x16\n\x0cprocess_guid\x18\x02 \x01(\tH\x00\x12\x11\n\x07\x63\x65ll_id\x18\x03 \x01(\tH\x00\x12\x17\n\rschedule_name\x18\x04 \x01(\tH\x00\x12\x12\n\x05index\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\r\n\x05stale\x18\x06 \x01(\x08\x42\x04\n\x02ofB\x08\n\x06_index\"J\n\nStoryReply\x12*\n\x0btransitions\x18\x01 \x03(\x0b\x32\x15.diegod.v1.Transition\x12\x10\n\x08revision\x18\x02 \x01(\x04\"y\n\x0cWatchRequest\x12\x15\n\rfrom_revision\x18\x01 \x01(\x04\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x04 \x01(\t\x12\x0c\n\x04guid\x18\x05 \x01(\t\x12\x14\n\x0c\x63hanges_only\x18\x06 \x01(\x08\"u\n\nWatchReply\x12\"\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x11.diegod.v1.Change\x12\x1f\n\x04rows\x18\x02 \x03(\x0b\x32\x11.diegod.v1.Change\x12\x10\n\x08rows_end\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\x04\x32\x82\x01\n\x0c\x45ventService\x12\x39\n\x05Watch\x12\x17.diegod.v1.WatchRequest\x1a\x15.diegod.v1.WatchReply0\x01\x12\x37\n\x05Story\x12\x17.diegod.v1.StoryRequest\x1a\x15.diegod.v1.StoryReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHREQUEST']._serialized_start=60
-  _globals['_WATCHREQUEST']._serialized_end=181
-  _globals['_WATCHREPLY']._serialized_start=183
-  _globals['_WATCHREPLY']._serialized_end=300
-  _globals['_EVENTSERVICE']._serialized_start=302
-  _globals['_EVENTSERVICE']._serialized_end=375
+  _globals['_STORYREQUEST']._serialized_start=61
+  _globals['_STORYREQUEST']._serialized_end=215
+  _globals['_STORYREPLY']._serialized_start=217
+  _globals['_STORYREPLY']._serialized_end=291
+  _globals['_WATCHREQUEST']._serialized_start=293
+  _globals['_WATCHREQUEST']._serialized_end=414
+  _globals['_WATCHREPLY']._serialized_start=416
+  _globals['_WATCHREPLY']._serialized_end=533
+  _globals['_EVENTSERVICE']._serialized_start=536
+  _globals['_EVENTSERVICE']._serialized_end=666
 # @@protoc_insertion_point(module_scope)

@@ -20,6 +20,71 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class StoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_GUID_FIELD_NUMBER: _builtins.int
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULE_NAME_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    task_guid: _builtins.str
+    process_guid: _builtins.str
+    """the LRP itself; with `index`, that instance of it"""
+    cell_id: _builtins.str
+    schedule_name: _builtins.str
+    index: _builtins.int
+    stale: _builtins.bool
+    def __init__(
+        self,
+        *,
+        task_guid: _builtins.str = ...,
+        process_guid: _builtins.str = ...,
+        cell_id: _builtins.str = ...,
+        schedule_name: _builtins.str = ...,
+        index: _builtins.int | None = ...,
+        stale: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "cell_id", b"cell_id", "index", b"index", "of", b"of", "process_guid", b"process_guid", "schedule_name", b"schedule_name", "task_guid", b"task_guid"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "cell_id", b"cell_id", "index", b"index", "of", b"of", "process_guid", b"process_guid", "schedule_name", b"schedule_name", "stale", b"stale", "task_guid", b"task_guid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__index: _TypeAlias = _typing.Literal["index"]  # noqa: Y015
+    _WhichOneofArgType__index: _TypeAlias = _typing.Literal["_index", b"_index"]  # noqa: Y015
+    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["task_guid", "process_guid", "cell_id", "schedule_name"]  # noqa: Y015
+    _WhichOneofArgType_of: _TypeAlias = _typing.Literal["of", b"of"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index) -> _WhichOneofReturnType__index | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_of) -> _WhichOneofReturnType_of | None: ...
+
+Global___StoryRequest: _TypeAlias = StoryRequest  # noqa: Y015
+
+@_typing.final
+class StoryReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSITIONS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    @_builtins.property
+    def transitions(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.Transition]: ...
+    def __init__(
+        self,
+        *,
+        transitions: _abc.Iterable[_record_pb2.Transition] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "transitions", b"transitions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoryReply: _TypeAlias = StoryReply  # noqa: Y015
+
+@_typing.final
 class WatchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -42,7 +107,7 @@ class WatchRequest(_message.Message):
     """with from_revision 0: begin at the present revision, without rows"""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """task, desired_lrp, actual_lrp, cell, domain, lock; empty: all"""
+        """task, desired_lrp, actual_lrp, cell, domain, lock, task_schedule; empty: all"""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from diegod.v1 import definition_pb2 as diegod_dot_v1_dot_definition__pb2
 from diegod.v1 import record_pb2 as diegod_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x64iegod/v1/lrp.proto\x12\tdiegod.v1\x1a\x1a\x64iegod/v1/definition.proto\x1a\x16\x64iegod/v1/record.proto\"~\n\x10\x44\x65sireLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12,\n\ndefinition\x18\x02 \x01(\x0b\x32\x18.diegod.v1.LrpDefinition\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"S\n\x0e\x44\x65sireLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\x15\n\ralready_there\x18\x02 \x01(\x08\"x\n\x0fScaleLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cprocess_guid\x18\x02 \x01(\t\x12\x11\n\tinstances\x18\x03 \x01(\r\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\";\n\rScaleLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\"K\n\x10RemoveLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cprocess_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"\"\n\x0eRemoveLrpReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\"4\n\rGetLrpRequest\x12\x14\n\x0cprocess_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"t\n\x0bGetLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\'\n\tinstances\x18\x02 \x03(\x0b\x32\x14.diegod.v1.ActualLrp\x12\x10\n\x08revision\x18\x03 \x01(\x04\"W\n\x0fListLrpsRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"b\n\rListLrpsReply\x12+\n\x0c\x64\x65sired_lrps\x18\x01 \x03(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x83\x01\n\x14ListInstancesRequest\x12\x14\n\x0cprocess_guid\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\r\n\x05stale\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"e\n\x12ListInstancesReply\x12)\n\x0b\x61\x63tual_lrps\x18\x01 \x03(\x0b\x32\x14.diegod.v1.ActualLrp\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t2\x9b\x03\n\nLrpService\x12@\n\x06\x44\x65sire\x12\x1b.diegod.v1.DesireLrpRequest\x1a\x19.diegod.v1.DesireLrpReply\x12=\n\x05Scale\x12\x1a.diegod.v1.ScaleLrpRequest\x1a\x18.diegod.v1.ScaleLrpReply\x12@\n\x06Remove\x12\x1b.diegod.v1.RemoveLrpRequest\x1a\x19.diegod.v1.RemoveLrpReply\x12\x37\n\x03Get\x12\x18.diegod.v1.GetLrpRequest\x1a\x16.diegod.v1.GetLrpReply\x12>\n\x04List\x12\x1a.diegod.v1.ListLrpsRequest\x1a\x18.diegod.v1.ListLrpsReply0\x01\x12Q\n\rListInstances\x12\x1f.diegod.v1.ListInstancesRequest\x1a\x1d.diegod.v1.ListInstancesReply0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x64iegod/v1/lrp.proto\x12\tdiegod.v1\x1a\x1a\x64iegod/v1/definition.proto\x1a\x16\x64iegod/v1/record.proto\"~\n\x10\x44\x65sireLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12,\n\ndefinition\x18\x02 \x01(\x0b\x32\x18.diegod.v1.LrpDefinition\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"S\n\x0e\x44\x65sireLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\x15\n\ralready_there\x18\x02 \x01(\x08\"x\n\x0fScaleLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cprocess_guid\x18\x02 \x01(\t\x12\x11\n\tinstances\x18\x03 \x01(\r\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\";\n\rScaleLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\"K\n\x10RemoveLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cprocess_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"\"\n\x0eRemoveLrpReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\x95\x02\n\x11\x43ontrolLrpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cprocess_guid\x18\x02 \x01(\t\x12/\n\x04verb\x18\x03 \x01(\x0e\x32!.diegod.v1.ControlLrpRequest.Verb\x12\x12\n\nto_version\x18\x04 \x01(\r\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\"g\n\x04Verb\x12\x0b\n\x07INVALID\x10\x00\x12\x08\n\x04STOP\x10\x01\x12\t\n\x05START\x10\x02\x12\x0b\n\x07RESTART\x10\x03\x12\t\n\x05PAUSE\x10\x04\x12\n\n\x06RESUME\x10\x05\x12\x0b\n\x07PROMOTE\x10\x06\x12\x0c\n\x08ROLLBACK\x10\x07\"P\n\x0f\x43ontrolLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\x11\n\tunchanged\x18\x02 \x01(\x08\"_\n\x15RetireInstanceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0cprocess_guid\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\r\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"=\n\x13RetireInstanceReply\x12&\n\x08instance\x18\x01 \x01(\x0b\x32\x14.diegod.v1.ActualLrp\"8\n\x11LrpHistoryRequest\x12\x14\n\x0cprocess_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"L\n\x0fLrpHistoryReply\x12\'\n\x08versions\x18\x01 \x03(\x0b\x32\x15.diegod.v1.LrpVersion\x12\x10\n\x08revision\x18\x02 \x01(\x04\"4\n\rGetLrpRequest\x12\x14\n\x0cprocess_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"t\n\x0bGetLrpReply\x12*\n\x0b\x64\x65sired_lrp\x18\x01 \x01(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\'\n\tinstances\x18\x02 \x03(\x0b\x32\x14.diegod.v1.ActualLrp\x12\x10\n\x08revision\x18\x03 \x01(\x04\"W\n\x0fListLrpsRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"b\n\rListLrpsReply\x12+\n\x0c\x64\x65sired_lrps\x18\x01 \x03(\x0b\x32\x15.diegod.v1.DesiredLrp\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x83\x01\n\x14ListInstancesRequest\x12\x14\n\x0cprocess_guid\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\r\n\x05stale\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"e\n\x12ListInstancesReply\x12)\n\x0b\x61\x63tual_lrps\x18\x01 \x03(\x0b\x32\x14.diegod.v1.ActualLrp\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t2\xf1\x04\n\nLrpService\x12@\n\x06\x44\x65sire\x12\x1b.diegod.v1.DesireLrpRequest\x1a\x19.diegod.v1.DesireLrpReply\x12=\n\x05Scale\x12\x1a.diegod.v1.ScaleLrpRequest\x1a\x18.diegod.v1.ScaleLrpReply\x12@\n\x06Remove\x12\x1b.diegod.v1.RemoveLrpRequest\x1a\x19.diegod.v1.RemoveLrpReply\x12\x37\n\x03Get\x12\x18.diegod.v1.GetLrpRequest\x1a\x16.diegod.v1.GetLrpReply\x12>\n\x04List\x12\x1a.diegod.v1.ListLrpsRequest\x1a\x18.diegod.v1.ListLrpsReply0\x01\x12Q\n\rListInstances\x12\x1f.diegod.v1.ListInstancesRequest\x1a\x1d.diegod.v1.ListInstancesReply0\x01\x12\x43\n\x07\x43ontrol\x12\x1c.diegod.v1.ControlLrpRequest\x1a\x1a.diegod.v1.ControlLrpReply\x12J\n\x06Retire\x12 .diegod.v1.RetireInstanceRequest\x1a\x1e.diegod.v1.RetireInstanceReply\x12\x43\n\x07History\x12\x1c.diegod.v1.LrpHistoryRequest\x1a\x1a.diegod.v1.LrpHistoryReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,18 +45,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVELRPREQUEST']._serialized_end=557
   _globals['_REMOVELRPREPLY']._serialized_start=559
   _globals['_REMOVELRPREPLY']._serialized_end=593
-  _globals['_GETLRPREQUEST']._serialized_start=595
-  _globals['_GETLRPREQUEST']._serialized_end=647
-  _globals['_GETLRPREPLY']._serialized_start=649
-  _globals['_GETLRPREPLY']._serialized_end=765
-  _globals['_LISTLRPSREQUEST']._serialized_start=767
-  _globals['_LISTLRPSREQUEST']._serialized_end=854
-  _globals['_LISTLRPSREPLY']._serialized_start=856
-  _globals['_LISTLRPSREPLY']._serialized_end=954
-  _globals['_LISTINSTANCESREQUEST']._serialized_start=957
-  _globals['_LISTINSTANCESREQUEST']._serialized_end=1088
-  _globals['_LISTINSTANCESREPLY']._serialized_start=1090
-  _globals['_LISTINSTANCESREPLY']._serialized_end=1191
-  _globals['_LRPSERVICE']._serialized_start=1194
-  _globals['_LRPSERVICE']._serialized_end=1605
+  _globals['_CONTROLLRPREQUEST']._serialized_start=596
+  _globals['_CONTROLLRPREQUEST']._serialized_end=873
+  _globals['_CONTROLLRPREQUEST_VERB']._serialized_start=770
+  _globals['_CONTROLLRPREQUEST_VERB']._serialized_end=873
+  _globals['_CONTROLLRPREPLY']._serialized_start=875
+  _globals['_CONTROLLRPREPLY']._serialized_end=955
+  _globals['_RETIREINSTANCEREQUEST']._serialized_start=957
+  _globals['_RETIREINSTANCEREQUEST']._serialized_end=1052
+  _globals['_RETIREINSTANCEREPLY']._serialized_start=1054
+  _globals['_RETIREINSTANCEREPLY']._serialized_end=1115
+  _globals['_LRPHISTORYREQUEST']._serialized_start=1117
+  _globals['_LRPHISTORYREQUEST']._serialized_end=1173
+  _globals['_LRPHISTORYREPLY']._serialized_start=1175
+  _globals['_LRPHISTORYREPLY']._serialized_end=1251
+  _globals['_GETLRPREQUEST']._serialized_start=1253
+  _globals['_GETLRPREQUEST']._serialized_end=1305
+  _globals['_GETLRPREPLY']._serialized_start=1307
+  _globals['_GETLRPREPLY']._serialized_end=1423
+  _globals['_LISTLRPSREQUEST']._serialized_start=1425
+  _globals['_LISTLRPSREQUEST']._serialized_end=1512
+  _globals['_LISTLRPSREPLY']._serialized_start=1514
+  _globals['_LISTLRPSREPLY']._serialized_end=1612
+  _globals['_LISTINSTANCESREQUEST']._serialized_start=1615
+  _globals['_LISTINSTANCESREQUEST']._serialized_end=1746
+  _globals['_LISTINSTANCESREPLY']._serialized_start=1748
+  _globals['_LISTINSTANCESREPLY']._serialized_end=1849
+  _globals['_LRPSERVICE']._serialized_start=1852
+  _globals['_LRPSERVICE']._serialized_end=2477
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from diegod.v1 import record_pb2 as _record_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -167,6 +168,184 @@ class RemoveLrpReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemoveLrpReply: _TypeAlias = RemoveLrpReply  # noqa: Y015
+
+@_typing.final
+class ControlLrpRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Verb:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ControlLrpRequest._Verb.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        INVALID: ControlLrpRequest._Verb.ValueType  # 0
+        STOP: ControlLrpRequest._Verb.ValueType  # 1
+        START: ControlLrpRequest._Verb.ValueType  # 2
+        RESTART: ControlLrpRequest._Verb.ValueType  # 3
+        PAUSE: ControlLrpRequest._Verb.ValueType  # 4
+        RESUME: ControlLrpRequest._Verb.ValueType  # 5
+        PROMOTE: ControlLrpRequest._Verb.ValueType  # 6
+        ROLLBACK: ControlLrpRequest._Verb.ValueType  # 7
+
+    class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
+        """PAUSE, RESUME and PROMOTE are for a rollout that is under way."""
+
+    INVALID: ControlLrpRequest.Verb.ValueType  # 0
+    STOP: ControlLrpRequest.Verb.ValueType  # 1
+    START: ControlLrpRequest.Verb.ValueType  # 2
+    RESTART: ControlLrpRequest.Verb.ValueType  # 3
+    PAUSE: ControlLrpRequest.Verb.ValueType  # 4
+    RESUME: ControlLrpRequest.Verb.ValueType  # 5
+    PROMOTE: ControlLrpRequest.Verb.ValueType  # 6
+    ROLLBACK: ControlLrpRequest.Verb.ValueType  # 7
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    process_guid: _builtins.str
+    verb: Global___ControlLrpRequest.Verb.ValueType
+    to_version: _builtins.int
+    """of a ROLLBACK; 0: the last stable one before the present"""
+    expected_revision: _builtins.int
+    cause: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        process_guid: _builtins.str = ...,
+        verb: Global___ControlLrpRequest.Verb.ValueType = ...,
+        to_version: _builtins.int = ...,
+        expected_revision: _builtins.int = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "expected_revision", b"expected_revision", "process_guid", b"process_guid", "request_id", b"request_id", "to_version", b"to_version", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlLrpRequest: _TypeAlias = ControlLrpRequest  # noqa: Y015
+
+@_typing.final
+class ControlLrpReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESIRED_LRP_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    unchanged: _builtins.bool
+    @_builtins.property
+    def desired_lrp(self) -> _record_pb2.DesiredLrp: ...
+    def __init__(
+        self,
+        *,
+        desired_lrp: _record_pb2.DesiredLrp | None = ...,
+        unchanged: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["desired_lrp", b"desired_lrp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_lrp", b"desired_lrp", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlLrpReply: _TypeAlias = ControlLrpReply  # noqa: Y015
+
+@_typing.final
+class RetireInstanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    process_guid: _builtins.str
+    index: _builtins.int
+    cause: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        process_guid: _builtins.str = ...,
+        index: _builtins.int = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "index", b"index", "process_guid", b"process_guid", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireInstanceRequest: _TypeAlias = RetireInstanceRequest  # noqa: Y015
+
+@_typing.final
+class RetireInstanceReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def instance(self) -> _record_pb2.ActualLrp: ...
+    def __init__(
+        self,
+        *,
+        instance: _record_pb2.ActualLrp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireInstanceReply: _TypeAlias = RetireInstanceReply  # noqa: Y015
+
+@_typing.final
+class LrpHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    stale: _builtins.bool
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        stale: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process_guid", b"process_guid", "stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LrpHistoryRequest: _TypeAlias = LrpHistoryRequest  # noqa: Y015
+
+@_typing.final
+class LrpHistoryReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.LrpVersion]: ...
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_record_pb2.LrpVersion] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LrpHistoryReply: _TypeAlias = LrpHistoryReply  # noqa: Y015
 
 @_typing.final
 class GetLrpRequest(_message.Message):

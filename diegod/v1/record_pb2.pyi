@@ -93,9 +93,12 @@ class PlacementNeeds(_message.Message):
     ROOTFS_PROVIDER_FIELD_NUMBER: _builtins.int
     PLACEMENT_TAGS_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
     rootfs_provider: _builtins.str
     """the rootfs's scheme and, for preloaded, its name: "preloaded:busybox", "dir" """
     strategy: _builtins.str
+    cell_id: _builtins.str
+    """this cell and no other; empty: any"""
     @_builtins.property
     def resources(self) -> Global___Resources: ...
     @_builtins.property
@@ -107,14 +110,71 @@ class PlacementNeeds(_message.Message):
         rootfs_provider: _builtins.str = ...,
         placement_tags: _abc.Iterable[_builtins.str] | None = ...,
         strategy: _builtins.str = ...,
+        cell_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement_tags", b"placement_tags", "resources", b"resources", "rootfs_provider", b"rootfs_provider", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "placement_tags", b"placement_tags", "resources", b"resources", "rootfs_provider", b"rootfs_provider", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlacementNeeds: _TypeAlias = PlacementNeeds  # noqa: Y015
+
+@_typing.final
+class Callback(_message.Message):
+    """The telling of a task's end to its callback URL."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    ANNOTATION_FIELD_NUMBER: _builtins.int
+    BACKOFF_MS_FIELD_NUMBER: _builtins.int
+    MAX_BACKOFF_MS_FIELD_NUMBER: _builtins.int
+    GIVE_UP_AFTER_MS_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    NEXT_TRY_AT_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    HTTP_STATUS_FIELD_NUMBER: _builtins.int
+    GIVEN_UP_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    annotation: _builtins.str
+    """the task's, sent along"""
+    backoff_ms: _builtins.int
+    max_backoff_ms: _builtins.int
+    give_up_after_ms: _builtins.int
+    tries: _builtins.int
+    last_error: _builtins.str
+    """of the latest try that failed"""
+    delivered: _builtins.bool
+    """a 2xx or 4xx was answered"""
+    http_status: _builtins.int
+    """of the latest answer; 0: there was none"""
+    given_up: _builtins.bool
+    @_builtins.property
+    def next_try_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        annotation: _builtins.str = ...,
+        backoff_ms: _builtins.int = ...,
+        max_backoff_ms: _builtins.int = ...,
+        give_up_after_ms: _builtins.int = ...,
+        tries: _builtins.int = ...,
+        next_try_at: _timestamp_pb2.Timestamp | None = ...,
+        last_error: _builtins.str = ...,
+        delivered: _builtins.bool = ...,
+        http_status: _builtins.int = ...,
+        given_up: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_try_at", b"next_try_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "backoff_ms", b"backoff_ms", "delivered", b"delivered", "give_up_after_ms", b"give_up_after_ms", "given_up", b"given_up", "http_status", b"http_status", "last_error", b"last_error", "max_backoff_ms", b"max_backoff_ms", "next_try_at", b"next_try_at", "tries", b"tries", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Callback: _TypeAlias = Callback  # noqa: Y015
 
 @_typing.final
 class Task(_message.Message):
@@ -138,6 +198,55 @@ class Task(_message.Message):
     RUNNING: Task.State.ValueType  # 2
     COMPLETED: Task.State.ValueType  # 3
     RESOLVING: Task.State.ValueType  # 4
+
+    class _Failure:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Task._Failure.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        NONE: Task._Failure.ValueType  # 0
+        PROGRAM: Task._Failure.ValueType  # 1
+        """its program ended with a status other than 0"""
+        TIMED_OUT: Task._Failure.ValueType  # 2
+        """after execution_timeout_ms"""
+        CANCELLED: Task._Failure.ValueType  # 3
+        NOT_STARTED_IN_TIME: Task._Failure.ValueType  # 4
+        """before start_deadline_ms"""
+        REJECTED: Task._Failure.ValueType  # 5
+        """by max_placement_attempts placements, before any start"""
+        CELL_LOST: Task._Failure.ValueType  # 6
+        """the cell it ran on is gone"""
+        AGENT_LOST_IT: Task._Failure.ValueType  # 7
+        """its cell can't tell what became of it"""
+        CLUSTER_RESTORED: Task._Failure.ValueType  # 8
+        DEPENDENCY: Task._Failure.ValueType  # 9
+        """what it waited for has failed"""
+        DRAINED: Task._Failure.ValueType  # 10
+        """it outlived the deadline of its cell's drain"""
+
+    class Failure(_Failure, metaclass=_FailureEnumTypeWrapper):
+        """Why a task failed, for programs; `failure_reason` says it to people."""
+
+    NONE: Task.Failure.ValueType  # 0
+    PROGRAM: Task.Failure.ValueType  # 1
+    """its program ended with a status other than 0"""
+    TIMED_OUT: Task.Failure.ValueType  # 2
+    """after execution_timeout_ms"""
+    CANCELLED: Task.Failure.ValueType  # 3
+    NOT_STARTED_IN_TIME: Task.Failure.ValueType  # 4
+    """before start_deadline_ms"""
+    REJECTED: Task.Failure.ValueType  # 5
+    """by max_placement_attempts placements, before any start"""
+    CELL_LOST: Task.Failure.ValueType  # 6
+    """the cell it ran on is gone"""
+    AGENT_LOST_IT: Task.Failure.ValueType  # 7
+    """its cell can't tell what became of it"""
+    CLUSTER_RESTORED: Task.Failure.ValueType  # 8
+    DEPENDENCY: Task.Failure.ValueType  # 9
+    """what it waited for has failed"""
+    DRAINED: Task.Failure.ValueType  # 10
+    """it outlived the deadline of its cell's drain"""
 
     TASK_GUID_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
@@ -166,6 +275,13 @@ class Task(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
     CELL_INCARNATION_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    SCHEDULE_NAME_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
     task_guid: _builtins.str
     domain: _builtins.str
     state: Global___Task.State.ValueType
@@ -197,6 +313,11 @@ class Task(_message.Message):
     max_placement_attempts: _builtins.int
     cell_incarnation: _builtins.int
     """of the registration under which the cell started it"""
+    result: _builtins.str
+    """the first 10 KiB of its result file; what is not UTF-8 is replaced"""
+    failure: Global___Task.Failure.ValueType
+    schedule_name: _builtins.str
+    """of the schedule that made it"""
     @_builtins.property
     def needs(self) -> Global___PlacementNeeds: ...
     @_builtins.property
@@ -212,6 +333,20 @@ class Task(_message.Message):
     @_builtins.property
     def definition(self) -> _definition_pb2.TaskDefinition:
         """only where the caller may read it"""
+
+    @_builtins.property
+    def callback(self) -> Global___Callback:
+        """only where there is a URL"""
+
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[_definition_pb2.Dependency]: ...
+    @_builtins.property
+    def slot(self) -> _timestamp_pb2.Timestamp:
+        """the moment it was scheduled for"""
+
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """of the present state"""
 
     def __init__(
         self,
@@ -243,14 +378,113 @@ class Task(_message.Message):
         provenance: Global___Provenance | None = ...,
         definition: _definition_pb2.TaskDefinition | None = ...,
         cell_incarnation: _builtins.int = ...,
+        result: _builtins.str = ...,
+        failure: Global___Task.Failure.ValueType = ...,
+        callback: Global___Callback | None = ...,
+        depends_on: _abc.Iterable[_definition_pb2.Dependency] | None = ...,
+        schedule_name: _builtins.str = ...,
+        slot: _timestamp_pb2.Timestamp | None = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "created_at", b"created_at", "definition", b"definition", "needs", b"needs", "placed_at", b"placed_at", "provenance", b"provenance", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callback", b"callback", "completed_at", b"completed_at", "created_at", b"created_at", "definition", b"definition", "needs", b"needs", "placed_at", b"placed_at", "provenance", b"provenance", "since", b"since", "slot", b"slot", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cell_id", b"cell_id", "cell_incarnation", b"cell_incarnation", "completed_at", b"completed_at", "created_at", b"created_at", "definition", b"definition", "domain", b"domain", "execution_timeout_ms", b"execution_timeout_ms", "exit_status", b"exit_status", "exit_status_known", b"exit_status_known", "failed", b"failed", "failure_reason", b"failure_reason", "fencing_token", b"fencing_token", "max_placement_attempts", b"max_placement_attempts", "needs", b"needs", "outcome_unknown", b"outcome_unknown", "placed_at", b"placed_at", "placed_cell_id", b"placed_cell_id", "placement_error", b"placement_error", "provenance", b"provenance", "rejection_count", b"rejection_count", "rejection_reason", b"rejection_reason", "retention_ms", b"retention_ms", "start_deadline_ms", b"start_deadline_ms", "started_at", b"started_at", "state", b"state", "task_guid", b"task_guid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "callback", b"callback", "cell_id", b"cell_id", "cell_incarnation", b"cell_incarnation", "completed_at", b"completed_at", "created_at", b"created_at", "definition", b"definition", "depends_on", b"depends_on", "domain", b"domain", "execution_timeout_ms", b"execution_timeout_ms", "exit_status", b"exit_status", "exit_status_known", b"exit_status_known", "failed", b"failed", "failure", b"failure", "failure_reason", b"failure_reason", "fencing_token", b"fencing_token", "max_placement_attempts", b"max_placement_attempts", "needs", b"needs", "outcome_unknown", b"outcome_unknown", "placed_at", b"placed_at", "placed_cell_id", b"placed_cell_id", "placement_error", b"placement_error", "provenance", b"provenance", "rejection_count", b"rejection_count", "rejection_reason", b"rejection_reason", "result", b"result", "retention_ms", b"retention_ms", "schedule_name", b"schedule_name", "since", b"since", "slot", b"slot", "start_deadline_ms", b"start_deadline_ms", "started_at", b"started_at", "state", b"state", "task_guid", b"task_guid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class TaskSchedule(_message.Message):
+    """Tasks made from one definition, by the clock or by dispatch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    CRON_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    ALLOW_OVERLAP_FIELD_NUMBER: _builtins.int
+    LATE_MS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    LAST_SLOT_FIELD_NUMBER: _builtins.int
+    LAST_TASK_GUID_FIELD_NUMBER: _builtins.int
+    FIRED_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    LAST_SKIP_REASON_FIELD_NUMBER: _builtins.int
+    LAST_SKIPPED_SLOT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    domain: _builtins.str
+    cron: _builtins.str
+    """empty: only dispatched"""
+    time_zone: _builtins.str
+    allow_overlap: _builtins.bool
+    late_ms: _builtins.int
+    paused: _builtins.bool
+    last_task_guid: _builtins.str
+    """of the task made last by the clock"""
+    fired: _builtins.int
+    skipped: _builtins.int
+    """because the task before had not ended"""
+    missed: _builtins.int
+    """because nobody could fire it in time"""
+    last_skip_reason: _builtins.str
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_definition_pb2.TaskParameter]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last_slot(self) -> _timestamp_pb2.Timestamp:
+        """every slot up to here was fired, skipped or missed"""
+
+    @_builtins.property
+    def last_skipped_slot(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """the scheduling part of its tasks: all but the guid"""
+
+    @_builtins.property
+    def provenance(self) -> Global___Provenance: ...
+    @_builtins.property
+    def definition(self) -> _definition_pb2.TaskScheduleDefinition:
+        """only where the caller may read it"""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        cron: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        allow_overlap: _builtins.bool = ...,
+        late_ms: _builtins.int = ...,
+        parameters: _abc.Iterable[_definition_pb2.TaskParameter] | None = ...,
+        paused: _builtins.bool = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        last_slot: _timestamp_pb2.Timestamp | None = ...,
+        last_task_guid: _builtins.str = ...,
+        fired: _builtins.int = ...,
+        skipped: _builtins.int = ...,
+        missed: _builtins.int = ...,
+        last_skip_reason: _builtins.str = ...,
+        last_skipped_slot: _timestamp_pb2.Timestamp | None = ...,
+        task: Global___Task | None = ...,
+        provenance: Global___Provenance | None = ...,
+        definition: _definition_pb2.TaskScheduleDefinition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "definition", b"definition", "last_skipped_slot", b"last_skipped_slot", "last_slot", b"last_slot", "provenance", b"provenance", "task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_overlap", b"allow_overlap", "created_at", b"created_at", "cron", b"cron", "definition", b"definition", "domain", b"domain", "fired", b"fired", "last_skip_reason", b"last_skip_reason", "last_skipped_slot", b"last_skipped_slot", "last_slot", b"last_slot", "last_task_guid", b"last_task_guid", "late_ms", b"late_ms", "missed", b"missed", "name", b"name", "parameters", b"parameters", "paused", b"paused", "provenance", b"provenance", "skipped", b"skipped", "task", b"task", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskSchedule: _TypeAlias = TaskSchedule  # noqa: Y015
 
 @_typing.final
 class DesiredLrp(_message.Message):
@@ -266,11 +500,28 @@ class DesiredLrp(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    REMOVING_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    SCALED_REVISION_FIELD_NUMBER: _builtins.int
     process_guid: _builtins.str
     domain: _builtins.str
     instances: _builtins.int
     definition_revision: _builtins.int
     """the revision that stored this definition; scaling does not change it"""
+    mode: _definition_pb2.LrpDefinition.Mode.ValueType
+    version: _builtins.int
+    """1 is the first; one more at each apply, restart and rollback"""
+    stopped: _builtins.bool
+    """it is to have no instances until it is started again"""
+    removing: _builtins.bool
+    """the row goes as soon as its last instance is gone"""
+    scaled_revision: _builtins.int
+    """at which `instances`, `stopped` or `removing` was last asked for"""
     @_builtins.property
     def needs(self) -> Global___PlacementNeeds: ...
     @_builtins.property
@@ -287,6 +538,12 @@ class DesiredLrp(_message.Message):
     def counts(self) -> Global___InstanceCounts:
         """filled in by reads, never stored"""
 
+    @_builtins.property
+    def update(self) -> _definition_pb2.UpdatePolicy: ...
+    @_builtins.property
+    def rollout(self) -> Global___Rollout: ...
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[_definition_pb2.Dependency]: ...
     def __init__(
         self,
         *,
@@ -300,14 +557,155 @@ class DesiredLrp(_message.Message):
         provenance: Global___Provenance | None = ...,
         definition: _definition_pb2.LrpDefinition | None = ...,
         counts: Global___InstanceCounts | None = ...,
+        mode: _definition_pb2.LrpDefinition.Mode.ValueType = ...,
+        update: _definition_pb2.UpdatePolicy | None = ...,
+        rollout: Global___Rollout | None = ...,
+        version: _builtins.int = ...,
+        stopped: _builtins.bool = ...,
+        removing: _builtins.bool = ...,
+        depends_on: _abc.Iterable[_definition_pb2.Dependency] | None = ...,
+        scaled_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "crash_policy", b"crash_policy", "created_at", b"created_at", "definition", b"definition", "needs", b"needs", "provenance", b"provenance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "crash_policy", b"crash_policy", "created_at", b"created_at", "definition", b"definition", "needs", b"needs", "provenance", b"provenance", "rollout", b"rollout", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "crash_policy", b"crash_policy", "created_at", b"created_at", "definition", b"definition", "definition_revision", b"definition_revision", "domain", b"domain", "instances", b"instances", "needs", b"needs", "process_guid", b"process_guid", "provenance", b"provenance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "crash_policy", b"crash_policy", "created_at", b"created_at", "definition", b"definition", "definition_revision", b"definition_revision", "depends_on", b"depends_on", "domain", b"domain", "instances", b"instances", "mode", b"mode", "needs", b"needs", "process_guid", b"process_guid", "provenance", b"provenance", "removing", b"removing", "rollout", b"rollout", "scaled_revision", b"scaled_revision", "stopped", b"stopped", "update", b"update", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DesiredLrp: _TypeAlias = DesiredLrp  # noqa: Y015
+
+@_typing.final
+class Rollout(_message.Message):
+    """The replacing of one version's instances by the next one's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Rollout._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DONE: Rollout._State.ValueType  # 0
+        """all instances are of the present definition, and were healthy"""
+        ROLLING: Rollout._State.ValueType  # 1
+        PAUSED: Rollout._State.ValueType  # 2
+        """by a person, or because it failed and on_failure is PAUSE"""
+        CANARIES: Rollout._State.ValueType  # 3
+        """the canaries are healthy; it waits for a promotion"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    DONE: Rollout.State.ValueType  # 0
+    """all instances are of the present definition, and were healthy"""
+    ROLLING: Rollout.State.ValueType  # 1
+    PAUSED: Rollout.State.ValueType  # 2
+    """by a person, or because it failed and on_failure is PAUSE"""
+    CANARIES: Rollout.State.ValueType  # 3
+    """the canaries are healthy; it waits for a promotion"""
+
+    STATE_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_FIELD_NUMBER: _builtins.int
+    PROMOTED_FIELD_NUMBER: _builtins.int
+    STABLE_DEFINITION_REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ROLLED_BACK_FIELD_NUMBER: _builtins.int
+    state: Global___Rollout.State.ValueType
+    promoted: _builtins.bool
+    stable_definition_revision: _builtins.int
+    """where an automatic rollback goes; 0: nowhere"""
+    reason: _builtins.str
+    """why it is paused, or why the version before was given up"""
+    rolled_back: _builtins.bool
+    """this is the way back from a version that failed"""
+    @_builtins.property
+    def began_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        state: Global___Rollout.State.ValueType = ...,
+        began_at: _timestamp_pb2.Timestamp | None = ...,
+        promoted: _builtins.bool = ...,
+        stable_definition_revision: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        rolled_back: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "promoted", b"promoted", "reason", b"reason", "rolled_back", b"rolled_back", "stable_definition_revision", b"stable_definition_revision", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rollout: _TypeAlias = Rollout  # noqa: Y015
+
+@_typing.final
+class LrpVersion(_message.Message):
+    """One entry of an LRP's history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LrpVersion._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CURRENT: LrpVersion._Outcome.ValueType  # 0
+        STABLE: LrpVersion._Outcome.ValueType  # 1
+        FAILED: LrpVersion._Outcome.ValueType  # 2
+        SUPERSEDED: LrpVersion._Outcome.ValueType  # 3
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper): ...
+    CURRENT: LrpVersion.Outcome.ValueType  # 0
+    STABLE: LrpVersion.Outcome.ValueType  # 1
+    FAILED: LrpVersion.Outcome.ValueType  # 2
+    SUPERSEDED: LrpVersion.Outcome.ValueType  # 3
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    DEFINITION_REVISION_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    COPY_OF_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    definition_revision: _builtins.int
+    """two versions with the same one are the same definition"""
+    by: _builtins.str
+    cause: _builtins.str
+    outcome: Global___LrpVersion.Outcome.ValueType
+    """SUPERSEDED: another came before it was done"""
+    reason: _builtins.str
+    """why it failed"""
+    copy_of: _builtins.int
+    """of a restart or a rollback: the version whose definition it has again"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def definition(self) -> _definition_pb2.LrpDefinition:
+        """filled in by reads"""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        definition_revision: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        by: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        outcome: Global___LrpVersion.Outcome.ValueType = ...,
+        reason: _builtins.str = ...,
+        copy_of: _builtins.int = ...,
+        definition: _definition_pb2.LrpDefinition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "definition", b"definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "cause", b"cause", "copy_of", b"copy_of", "definition", b"definition", "definition_revision", b"definition_revision", "outcome", b"outcome", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LrpVersion: _TypeAlias = LrpVersion  # noqa: Y015
 
 @_typing.final
 class InstanceCounts(_message.Message):
@@ -454,6 +852,7 @@ class ActualLrp(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
     LAST_CELL_ID_FIELD_NUMBER: _builtins.int
+    ADOPTED_REVISION_FIELD_NUMBER: _builtins.int
     process_guid: _builtins.str
     index: _builtins.int
     domain: _builtins.str
@@ -476,6 +875,8 @@ class ActualLrp(_message.Message):
     """its cell has been asked to stop it"""
     last_cell_id: _builtins.str
     """where it ran before it crashed: that cell has its output"""
+    adopted_revision: _builtins.int
+    """not 0: it was found running after a restore, and adopted then"""
     @_builtins.property
     def needs(self) -> Global___PlacementNeeds: ...
     @_builtins.property
@@ -518,10 +919,11 @@ class ActualLrp(_message.Message):
         provenance: Global___Provenance | None = ...,
         definition: _definition_pb2.LrpDefinition | None = ...,
         last_cell_id: _builtins.str = ...,
+        adopted_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "needs", b"needs", "net_info", b"net_info", "placed_at", b"placed_at", "provenance", b"provenance", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "cell_incarnation", b"cell_incarnation", "crash_count", b"crash_count", "crash_reason", b"crash_reason", "definition", b"definition", "definition_revision", b"definition_revision", "domain", b"domain", "index", b"index", "instance_guid", b"instance_guid", "last_cell_id", b"last_cell_id", "needs", b"needs", "net_info", b"net_info", "placed_at", b"placed_at", "placed_cell_id", b"placed_cell_id", "placement_error", b"placement_error", "presence", b"presence", "process_guid", b"process_guid", "provenance", b"provenance", "routable", b"routable", "since", b"since", "state", b"state", "stopping", b"stopping", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted_revision", b"adopted_revision", "cell_id", b"cell_id", "cell_incarnation", b"cell_incarnation", "crash_count", b"crash_count", "crash_reason", b"crash_reason", "definition", b"definition", "definition_revision", b"definition_revision", "domain", b"domain", "index", b"index", "instance_guid", b"instance_guid", "last_cell_id", b"last_cell_id", "needs", b"needs", "net_info", b"net_info", "placed_at", b"placed_at", "placed_cell_id", b"placed_cell_id", "placement_error", b"placement_error", "presence", b"presence", "process_guid", b"process_guid", "provenance", b"provenance", "routable", b"routable", "since", b"since", "state", b"state", "stopping", b"stopping", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -560,6 +962,9 @@ class Cell(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     UNHEALTHY_REASON_FIELD_NUMBER: _builtins.int
+    CORDONED_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
+    LOSS_ACCEPTED_FIELD_NUMBER: _builtins.int
     cell_id: _builtins.str
     zone: _builtins.str
     state: Global___Cell.State.ValueType
@@ -572,6 +977,10 @@ class Cell(_message.Message):
     """what the backend isolates, in its own words"""
     unhealthy_reason: _builtins.str
     """not empty: takes no new work"""
+    cordoned: _builtins.bool
+    """by an operator: takes no new work"""
+    loss_accepted: _builtins.bool
+    """while MISSING: an operator knows, and nothing waits for it"""
     @_builtins.property
     def capacity(self) -> Global___Resources: ...
     @_builtins.property
@@ -584,6 +993,10 @@ class Cell(_message.Message):
     def since(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def provenance(self) -> Global___Provenance: ...
+    @_builtins.property
+    def drain(self) -> Global___Drain:
+        """set: what is on it is moved away"""
+
     def __init__(
         self,
         *,
@@ -601,14 +1014,43 @@ class Cell(_message.Message):
         since: _timestamp_pb2.Timestamp | None = ...,
         provenance: Global___Provenance | None = ...,
         unhealthy_reason: _builtins.str = ...,
+        cordoned: _builtins.bool = ...,
+        drain: Global___Drain | None = ...,
+        loss_accepted: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "provenance", b"provenance", "since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "drain", b"drain", "provenance", b"provenance", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "backend", b"backend", "capacity", b"capacity", "cell_id", b"cell_id", "incarnation", b"incarnation", "isolation", b"isolation", "optional_placement_tags", b"optional_placement_tags", "placement_tags", b"placement_tags", "provenance", b"provenance", "rootfs_providers", b"rootfs_providers", "since", b"since", "state", b"state", "unhealthy_reason", b"unhealthy_reason", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "backend", b"backend", "capacity", b"capacity", "cell_id", b"cell_id", "cordoned", b"cordoned", "drain", b"drain", "incarnation", b"incarnation", "isolation", b"isolation", "loss_accepted", b"loss_accepted", "optional_placement_tags", b"optional_placement_tags", "placement_tags", b"placement_tags", "provenance", b"provenance", "rootfs_providers", b"rootfs_providers", "since", b"since", "state", b"state", "unhealthy_reason", b"unhealthy_reason", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cell: _TypeAlias = Cell  # noqa: Y015
+
+@_typing.final
+class Drain(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGAN_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def began_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def deadline_at(self) -> _timestamp_pb2.Timestamp:
+        """then what is left is stopped, and tasks are failed"""
+
+    def __init__(
+        self,
+        *,
+        began_at: _timestamp_pb2.Timestamp | None = ...,
+        deadline_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "deadline_at", b"deadline_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "deadline_at", b"deadline_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drain: _TypeAlias = Drain  # noqa: Y015
 
 @_typing.final
 class Domain(_message.Message):
@@ -651,12 +1093,17 @@ class Lock(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    BRAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     owner: _builtins.str
     """empty: free"""
     token: _builtins.int
     @_builtins.property
     def provenance(self) -> Global___Provenance: ...
+    @_builtins.property
+    def brain(self) -> Global___BrainSettings:
+        """of the brain that holds it, or did last"""
+
     def __init__(
         self,
         *,
@@ -664,14 +1111,60 @@ class Lock(_message.Message):
         owner: _builtins.str = ...,
         token: _builtins.int = ...,
         provenance: Global___Provenance | None = ...,
+        brain: Global___BrainSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["provenance", b"provenance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["brain", b"brain", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "owner", b"owner", "provenance", b"provenance", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brain", b"brain", "name", b"name", "owner", b"owner", "provenance", b"provenance", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Lock: _TypeAlias = Lock  # noqa: Y015
+
+@_typing.final
+class BrainSettings(_message.Message):
+    """What the brain goes by, for those who explain what it does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    MASS_LOSS_PERCENT_FIELD_NUMBER: _builtins.int
+    MASS_LOSS_CELLS_MIN_FIELD_NUMBER: _builtins.int
+    MASS_LOSS_HOLD_S_FIELD_NUMBER: _builtins.int
+    LEASE_TTL_S_FIELD_NUMBER: _builtins.int
+    TAKE_UP_S_FIELD_NUMBER: _builtins.int
+    FULL_PASS_S_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """for work that names none"""
+    mass_loss_percent: _builtins.int
+    """more cells than this gone at once: nothing is ended or replaced"""
+    mass_loss_cells_min: _builtins.int
+    """of at least so many"""
+    mass_loss_hold_s: _builtins.int
+    """for so long"""
+    lease_ttl_s: _builtins.int
+    take_up_s: _builtins.int
+    """a placement that its cell has not taken up is withdrawn"""
+    full_pass_s: _builtins.int
+    """everything is looked at again this often"""
+    def __init__(
+        self,
+        *,
+        strategy: _builtins.str = ...,
+        mass_loss_percent: _builtins.int = ...,
+        mass_loss_cells_min: _builtins.int = ...,
+        mass_loss_hold_s: _builtins.int = ...,
+        lease_ttl_s: _builtins.int = ...,
+        take_up_s: _builtins.int = ...,
+        full_pass_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full_pass_s", b"full_pass_s", "lease_ttl_s", b"lease_ttl_s", "mass_loss_cells_min", b"mass_loss_cells_min", "mass_loss_hold_s", b"mass_loss_hold_s", "mass_loss_percent", b"mass_loss_percent", "strategy", b"strategy", "take_up_s", b"take_up_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrainSettings: _TypeAlias = BrainSettings  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
@@ -705,6 +1198,7 @@ class Change(_message.Message):
     CELL_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
     LOCK_FIELD_NUMBER: _builtins.int
+    TASK_SCHEDULE_FIELD_NUMBER: _builtins.int
     BY_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     LEFT_CELL_ID_FIELD_NUMBER: _builtins.int
@@ -728,6 +1222,8 @@ class Change(_message.Message):
     def domain(self) -> Global___Domain: ...
     @_builtins.property
     def lock(self) -> Global___Lock: ...
+    @_builtins.property
+    def task_schedule(self) -> Global___TaskSchedule: ...
     def __init__(
         self,
         *,
@@ -740,16 +1236,69 @@ class Change(_message.Message):
         cell: Global___Cell | None = ...,
         domain: Global___Domain | None = ...,
         lock: Global___Lock | None = ...,
+        task_schedule: Global___TaskSchedule | None = ...,
         by: _builtins.str = ...,
         cause: _builtins.str = ...,
         left_cell_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "at", b"at", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "lock", b"lock", "row", b"row", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "at", b"at", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "lock", b"lock", "row", b"row", "task", b"task", "task_schedule", b"task_schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "at", b"at", "by", b"by", "cause", b"cause", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "left_cell_id", b"left_cell_id", "lock", b"lock", "revision", b"revision", "row", b"row", "task", b"task", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "at", b"at", "by", b"by", "cause", b"cause", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "left_cell_id", b"left_cell_id", "lock", b"lock", "revision", b"revision", "row", b"row", "task", b"task", "task_schedule", b"task_schedule", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["task", "desired_lrp", "actual_lrp", "cell", "domain", "lock"]  # noqa: Y015
+    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["task", "desired_lrp", "actual_lrp", "cell", "domain", "lock", "task_schedule"]  # noqa: Y015
     _WhichOneofArgType_row: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_row) -> _WhichOneofReturnType_row | None: ...
 
 Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class Transition(_message.Message):
+    """One line of the story of a row: a version of it that was. The last 50 are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    INSTANCE_GUID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    verb: Global___Change.Verb.ValueType
+    state: _builtins.str
+    """by name: PENDING, RUNNING, PRESENT …; with a presence: RUNNING SUSPECT"""
+    cell_id: _builtins.str
+    """where it was placed or ran"""
+    by: _builtins.str
+    cause: _builtins.str
+    detail: _builtins.str
+    """failure, crash or rejection reason, placement error"""
+    instance_guid: _builtins.str
+    attempt: _builtins.int
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        verb: Global___Change.Verb.ValueType = ...,
+        state: _builtins.str = ...,
+        cell_id: _builtins.str = ...,
+        by: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        instance_guid: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attempt", b"attempt", "by", b"by", "cause", b"cause", "cell_id", b"cell_id", "detail", b"detail", "instance_guid", b"instance_guid", "revision", b"revision", "state", b"state", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Transition: _TypeAlias = Transition  # noqa: Y015

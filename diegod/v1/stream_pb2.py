@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64iegod/v1/stream.proto\x12\tdiegod.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x0fReadLogsRequest\x12\x13\n\ttask_guid\x18\x01 \x01(\tH\x00\x12\x17\n\rinstance_guid\x18\x02 \x01(\tH\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x12\n\ntail_lines\x18\x04 \x01(\rB\x04\n\x02of\"\x8e\x01\n\x08LogChunk\x12*\n\x06stream\x18\x01 \x01(\x0e\x32\x1a.diegod.v1.LogChunk.Stream\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\" \n\x06Stream\x12\n\n\x06STDOUT\x10\x00\x12\n\n\x06STDERR\x10\x01\"4\n\rReadLogsReply\x12#\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x13.diegod.v1.LogChunk2L\n\nLogService\x12>\n\x04Read\x12\x1a.diegod.v1.ReadLogsRequest\x1a\x18.diegod.v1.ReadLogsReply0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64iegod/v1/stream.proto\x12\tdiegod.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\x0fReadLogsRequest\x12\x13\n\ttask_guid\x18\x01 \x01(\tH\x00\x12\x17\n\rinstance_guid\x18\x02 \x01(\tH\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x12\n\ntail_lines\x18\x04 \x01(\r\x12+\n\x07streams\x18\x05 \x03(\x0e\x32\x1a.diegod.v1.LogChunk.StreamB\x04\n\x02of\"\x98\x01\n\x08LogChunk\x12*\n\x06stream\x18\x01 \x01(\x0e\x32\x1a.diegod.v1.LogChunk.Stream\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x06Stream\x12\n\n\x06STDOUT\x10\x00\x12\n\n\x06STDERR\x10\x01\x12\x08\n\x04\x43\x45LL\x10\x02\"4\n\rReadLogsReply\x12#\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x13.diegod.v1.LogChunk2L\n\nLogService\x12>\n\x04Read\x12\x1a.diegod.v1.ReadLogsRequest\x1a\x18.diegod.v1.ReadLogsReply0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.v1.stream_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READLOGSREQUEST']._serialized_start=70
-  _globals['_READLOGSREQUEST']._serialized_end=175
-  _globals['_LOGCHUNK']._serialized_start=178
-  _globals['_LOGCHUNK']._serialized_end=320
-  _globals['_LOGCHUNK_STREAM']._serialized_start=288
-  _globals['_LOGCHUNK_STREAM']._serialized_end=320
-  _globals['_READLOGSREPLY']._serialized_start=322
-  _globals['_READLOGSREPLY']._serialized_end=374
-  _globals['_LOGSERVICE']._serialized_start=376
-  _globals['_LOGSERVICE']._serialized_end=452
+  _globals['_READLOGSREQUEST']._serialized_start=71
+  _globals['_READLOGSREQUEST']._serialized_end=221
+  _globals['_LOGCHUNK']._serialized_start=224
+  _globals['_LOGCHUNK']._serialized_end=376
+  _globals['_LOGCHUNK_STREAM']._serialized_start=334
+  _globals['_LOGCHUNK_STREAM']._serialized_end=376
+  _globals['_READLOGSREPLY']._serialized_start=378
+  _globals['_READLOGSREPLY']._serialized_end=430
+  _globals['_LOGSERVICE']._serialized_start=432
+  _globals['_LOGSERVICE']._serialized_end=508
 # @@protoc_insertion_point(module_scope)

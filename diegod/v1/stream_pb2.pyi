@@ -28,12 +28,17 @@ class ReadLogsRequest(_message.Message):
     INSTANCE_GUID_FIELD_NUMBER: _builtins.int
     FOLLOW_FIELD_NUMBER: _builtins.int
     TAIL_LINES_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
     task_guid: _builtins.str
     instance_guid: _builtins.str
     follow: _builtins.bool
     """until the container has ended and everything was read"""
     tail_lines: _builtins.int
     """0: from the beginning"""
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedScalarFieldContainer[Global___LogChunk.Stream.ValueType]:
+        """empty: STDOUT and STDERR"""
+
     def __init__(
         self,
         *,
@@ -41,10 +46,11 @@ class ReadLogsRequest(_message.Message):
         instance_guid: _builtins.str = ...,
         follow: _builtins.bool = ...,
         tail_lines: _builtins.int = ...,
+        streams: _abc.Iterable[Global___LogChunk.Stream.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instance_guid", b"instance_guid", "of", b"of", "task_guid", b"task_guid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "instance_guid", b"instance_guid", "of", b"of", "tail_lines", b"tail_lines", "task_guid", b"task_guid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "instance_guid", b"instance_guid", "of", b"of", "streams", b"streams", "tail_lines", b"tail_lines", "task_guid", b"task_guid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["task_guid", "instance_guid"]  # noqa: Y015
     _WhichOneofArgType_of: _TypeAlias = _typing.Literal["of", b"of"]  # noqa: Y015
@@ -64,10 +70,12 @@ class LogChunk(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STDOUT: LogChunk._Stream.ValueType  # 0
         STDERR: LogChunk._Stream.ValueType  # 1
+        CELL: LogChunk._Stream.ValueType  # 2
 
     class Stream(_Stream, metaclass=_StreamEnumTypeWrapper): ...
     STDOUT: LogChunk.Stream.ValueType  # 0
     STDERR: LogChunk.Stream.ValueType  # 1
+    CELL: LogChunk.Stream.ValueType  # 2
 
     STREAM_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int

@@ -23,40 +23,75 @@ _sym_db = _symbol_database.Default()
 
 
 from diegod.v1 import definition_pb2 as diegod_dot_v1_dot_definition__pb2
+from diegod.v1 import options_pb2 as diegod_dot_v1_dot_options__pb2
 from diegod.v1 import record_pb2 as diegod_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64iegod/v1/task.proto\x12\tdiegod.v1\x1a\x1a\x64iegod/v1/definition.proto\x1a\x16\x64iegod/v1/record.proto\"e\n\x11\x44\x65sireTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\ndefinition\x18\x02 \x01(\x0b\x32\x19.diegod.v1.TaskDefinition\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"t\n\x0f\x44\x65sireTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x15\n\ralready_there\x18\x02 \x01(\x08\x12\x14\n\x0c\x65rror_reason\x18\x03 \x01(\t\x12\x15\n\rerror_message\x18\x04 \x01(\t\"D\n\x12\x44\x65sireTasksRequest\x12.\n\x08requests\x18\x01 \x03(\x0b\x32\x1c.diegod.v1.DesireTaskRequest\"?\n\x10\x44\x65sireTasksReply\x12+\n\x07replies\x18\x01 \x03(\x0b\x32\x1a.diegod.v1.DesireTaskReply\"2\n\x0eGetTaskRequest\x12\x11\n\ttask_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"?\n\x0cGetTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\x8f\x01\n\x10ListTasksRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.diegod.v1.Task.State\x12\r\n\x05stale\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x0eListTasksReply\x12\x1e\n\x05tasks\x18\x01 \x03(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"I\n\x11\x43\x61ncelTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"0\n\x0f\x43\x61ncelTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\"I\n\x11\x44\x65leteTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"#\n\x0f\x44\x65leteTaskReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x32\xf0\x03\n\x0bTaskService\x12\x42\n\x06\x44\x65sire\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply\x12J\n\nDesireMany\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply(\x01\x30\x01\x12L\n\nDesireBulk\x12\x1d.diegod.v1.DesireTasksRequest\x1a\x1b.diegod.v1.DesireTasksReply(\x01\x30\x01\x12\x39\n\x03Get\x12\x19.diegod.v1.GetTaskRequest\x1a\x17.diegod.v1.GetTaskReply\x12@\n\x04List\x12\x1b.diegod.v1.ListTasksRequest\x1a\x19.diegod.v1.ListTasksReply0\x01\x12\x42\n\x06\x43\x61ncel\x12\x1c.diegod.v1.CancelTaskRequest\x1a\x1a.diegod.v1.CancelTaskReply\x12\x42\n\x06\x44\x65lete\x12\x1c.diegod.v1.DeleteTaskRequest\x1a\x1a.diegod.v1.DeleteTaskReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64iegod/v1/task.proto\x12\tdiegod.v1\x1a\x1a\x64iegod/v1/definition.proto\x1a\x17\x64iegod/v1/options.proto\x1a\x16\x64iegod/v1/record.proto\"e\n\x11\x44\x65sireTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12-\n\ndefinition\x18\x02 \x01(\x0b\x32\x19.diegod.v1.TaskDefinition\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"t\n\x0f\x44\x65sireTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x15\n\ralready_there\x18\x02 \x01(\x08\x12\x14\n\x0c\x65rror_reason\x18\x03 \x01(\t\x12\x15\n\rerror_message\x18\x04 \x01(\t\"D\n\x12\x44\x65sireTasksRequest\x12.\n\x08requests\x18\x01 \x03(\x0b\x32\x1c.diegod.v1.DesireTaskRequest\"?\n\x10\x44\x65sireTasksReply\x12+\n\x07replies\x18\x01 \x03(\x0b\x32\x1a.diegod.v1.DesireTaskReply\"2\n\x0eGetTaskRequest\x12\x11\n\ttask_guid\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"?\n\x0cGetTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\x8f\x01\n\x10ListTasksRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.diegod.v1.Task.State\x12\r\n\x05stale\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x0eListTasksReply\x12\x1e\n\x05tasks\x18\x01 \x03(\x0b\x32\x0f.diegod.v1.Task\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t\"I\n\x11\x43\x61ncelTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"0\n\x0f\x43\x61ncelTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\"I\n\x11\x44\x65leteTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"#\n\x0f\x44\x65leteTaskReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\"J\n\x12ResolveTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\ttask_guid\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"1\n\x10ResolveTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\"\x8c\x01\n\x15\x44\x65sireScheduleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x35\n\ndefinition\x18\x02 \x01(\x0b\x32!.diegod.v1.TaskScheduleDefinition\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"W\n\x13\x44\x65sireScheduleReply\x12)\n\x08schedule\x18\x01 \x01(\x0b\x32\x17.diegod.v1.TaskSchedule\x12\x15\n\ralready_there\x18\x02 \x01(\x08\"\xb7\x01\n\x16\x43ontrolScheduleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x34\n\x04verb\x18\x03 \x01(\x0e\x32&.diegod.v1.ControlScheduleRequest.Verb\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"6\n\x04Verb\x12\x0b\n\x07INVALID\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\n\n\x06RESUME\x10\x02\x12\n\n\x06REMOVE\x10\x03\"A\n\x14\x43ontrolScheduleReply\x12)\n\x08schedule\x18\x01 \x01(\x0b\x32\x17.diegod.v1.TaskSchedule\"\xd4\x01\n\x13\x44ispatchTaskRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12H\n\nparameters\x18\x03 \x03(\x0b\x32..diegod.v1.DispatchTaskRequest.ParametersEntryB\x04\x88\xe7\x18\x01\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x11\x44ispatchTaskReply\x12\x1d\n\x04task\x18\x01 \x01(\x0b\x32\x0f.diegod.v1.Task\x12\x15\n\ralready_there\x18\x02 \x01(\x08\"1\n\x12GetScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\"O\n\x10GetScheduleReply\x12)\n\x08schedule\x18\x01 \x01(\x0b\x32\x17.diegod.v1.TaskSchedule\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\\\n\x14ListSchedulesRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\r\n\x05stale\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"f\n\x12ListSchedulesReply\x12*\n\tschedules\x18\x01 \x03(\x0b\x32\x17.diegod.v1.TaskSchedule\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x12\n\npage_token\x18\x03 \x01(\t2\xb7\x04\n\x0bTaskService\x12\x42\n\x06\x44\x65sire\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply\x12J\n\nDesireMany\x12\x1c.diegod.v1.DesireTaskRequest\x1a\x1a.diegod.v1.DesireTaskReply(\x01\x30\x01\x12L\n\nDesireBulk\x12\x1d.diegod.v1.DesireTasksRequest\x1a\x1b.diegod.v1.DesireTasksReply(\x01\x30\x01\x12\x39\n\x03Get\x12\x19.diegod.v1.GetTaskRequest\x1a\x17.diegod.v1.GetTaskReply\x12@\n\x04List\x12\x1b.diegod.v1.ListTasksRequest\x1a\x19.diegod.v1.ListTasksReply0\x01\x12\x42\n\x06\x43\x61ncel\x12\x1c.diegod.v1.CancelTaskRequest\x1a\x1a.diegod.v1.CancelTaskReply\x12\x42\n\x06\x44\x65lete\x12\x1c.diegod.v1.DeleteTaskRequest\x1a\x1a.diegod.v1.DeleteTaskReply\x12\x45\n\x07Resolve\x12\x1d.diegod.v1.ResolveTaskRequest\x1a\x1b.diegod.v1.ResolveTaskReply2\x87\x03\n\x13TaskScheduleService\x12J\n\x06\x44\x65sire\x12 .diegod.v1.DesireScheduleRequest\x1a\x1e.diegod.v1.DesireScheduleReply\x12M\n\x07\x43ontrol\x12!.diegod.v1.ControlScheduleRequest\x1a\x1f.diegod.v1.ControlScheduleReply\x12H\n\x08\x44ispatch\x12\x1e.diegod.v1.DispatchTaskRequest\x1a\x1c.diegod.v1.DispatchTaskReply\x12\x41\n\x03Get\x12\x1d.diegod.v1.GetScheduleRequest\x1a\x1b.diegod.v1.GetScheduleReply\x12H\n\x04List\x12\x1f.diegod.v1.ListSchedulesRequest\x1a\x1d.diegod.v1.ListSchedulesReply0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diegod.v1.task_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DESIRETASKREQUEST']._serialized_start=87
-  _globals['_DESIRETASKREQUEST']._serialized_end=188
-  _globals['_DESIRETASKREPLY']._serialized_start=190
-  _globals['_DESIRETASKREPLY']._serialized_end=306
-  _globals['_DESIRETASKSREQUEST']._serialized_start=308
-  _globals['_DESIRETASKSREQUEST']._serialized_end=376
-  _globals['_DESIRETASKSREPLY']._serialized_start=378
-  _globals['_DESIRETASKSREPLY']._serialized_end=441
-  _globals['_GETTASKREQUEST']._serialized_start=443
-  _globals['_GETTASKREQUEST']._serialized_end=493
-  _globals['_GETTASKREPLY']._serialized_start=495
-  _globals['_GETTASKREPLY']._serialized_end=558
-  _globals['_LISTTASKSREQUEST']._serialized_start=561
-  _globals['_LISTTASKSREQUEST']._serialized_end=704
-  _globals['_LISTTASKSREPLY']._serialized_start=706
-  _globals['_LISTTASKSREPLY']._serialized_end=792
-  _globals['_CANCELTASKREQUEST']._serialized_start=794
-  _globals['_CANCELTASKREQUEST']._serialized_end=867
-  _globals['_CANCELTASKREPLY']._serialized_start=869
-  _globals['_CANCELTASKREPLY']._serialized_end=917
-  _globals['_DELETETASKREQUEST']._serialized_start=919
-  _globals['_DELETETASKREQUEST']._serialized_end=992
-  _globals['_DELETETASKREPLY']._serialized_start=994
-  _globals['_DELETETASKREPLY']._serialized_end=1029
-  _globals['_TASKSERVICE']._serialized_start=1032
-  _globals['_TASKSERVICE']._serialized_end=1528
+  _globals['_DISPATCHTASKREQUEST_PARAMETERSENTRY']._loaded_options = None
+  _globals['_DISPATCHTASKREQUEST_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_DISPATCHTASKREQUEST'].fields_by_name['parameters']._loaded_options = None
+  _globals['_DISPATCHTASKREQUEST'].fields_by_name['parameters']._serialized_options = b'\210\347\030\001'
+  _globals['_DESIRETASKREQUEST']._serialized_start=112
+  _globals['_DESIRETASKREQUEST']._serialized_end=213
+  _globals['_DESIRETASKREPLY']._serialized_start=215
+  _globals['_DESIRETASKREPLY']._serialized_end=331
+  _globals['_DESIRETASKSREQUEST']._serialized_start=333
+  _globals['_DESIRETASKSREQUEST']._serialized_end=401
+  _globals['_DESIRETASKSREPLY']._serialized_start=403
+  _globals['_DESIRETASKSREPLY']._serialized_end=466
+  _globals['_GETTASKREQUEST']._serialized_start=468
+  _globals['_GETTASKREQUEST']._serialized_end=518
+  _globals['_GETTASKREPLY']._serialized_start=520
+  _globals['_GETTASKREPLY']._serialized_end=583
+  _globals['_LISTTASKSREQUEST']._serialized_start=586
+  _globals['_LISTTASKSREQUEST']._serialized_end=729
+  _globals['_LISTTASKSREPLY']._serialized_start=731
+  _globals['_LISTTASKSREPLY']._serialized_end=817
+  _globals['_CANCELTASKREQUEST']._serialized_start=819
+  _globals['_CANCELTASKREQUEST']._serialized_end=892
+  _globals['_CANCELTASKREPLY']._serialized_start=894
+  _globals['_CANCELTASKREPLY']._serialized_end=942
+  _globals['_DELETETASKREQUEST']._serialized_start=944
+  _globals['_DELETETASKREQUEST']._serialized_end=1017
+  _globals['_DELETETASKREPLY']._serialized_start=1019
+  _globals['_DELETETASKREPLY']._serialized_end=1054
+  _globals['_RESOLVETASKREQUEST']._serialized_start=1056
+  _globals['_RESOLVETASKREQUEST']._serialized_end=1130
+  _globals['_RESOLVETASKREPLY']._serialized_start=1132
+  _globals['_RESOLVETASKREPLY']._serialized_end=1181
+  _globals['_DESIRESCHEDULEREQUEST']._serialized_start=1184
+  _globals['_DESIRESCHEDULEREQUEST']._serialized_end=1324
+  _globals['_DESIRESCHEDULEREPLY']._serialized_start=1326
+  _globals['_DESIRESCHEDULEREPLY']._serialized_end=1413
+  _globals['_CONTROLSCHEDULEREQUEST']._serialized_start=1416
+  _globals['_CONTROLSCHEDULEREQUEST']._serialized_end=1599
+  _globals['_CONTROLSCHEDULEREQUEST_VERB']._serialized_start=1545
+  _globals['_CONTROLSCHEDULEREQUEST_VERB']._serialized_end=1599
+  _globals['_CONTROLSCHEDULEREPLY']._serialized_start=1601
+  _globals['_CONTROLSCHEDULEREPLY']._serialized_end=1666
+  _globals['_DISPATCHTASKREQUEST']._serialized_start=1669
+  _globals['_DISPATCHTASKREQUEST']._serialized_end=1881
+  _globals['_DISPATCHTASKREQUEST_PARAMETERSENTRY']._serialized_start=1832
+  _globals['_DISPATCHTASKREQUEST_PARAMETERSENTRY']._serialized_end=1881
+  _globals['_DISPATCHTASKREPLY']._serialized_start=1883
+  _globals['_DISPATCHTASKREPLY']._serialized_end=1956
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=1958
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=2007
+  _globals['_GETSCHEDULEREPLY']._serialized_start=2009
+  _globals['_GETSCHEDULEREPLY']._serialized_end=2088
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=2090
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=2182
+  _globals['_LISTSCHEDULESREPLY']._serialized_start=2184
+  _globals['_LISTSCHEDULESREPLY']._serialized_end=2286
+  _globals['_TASKSERVICE']._serialized_start=2289
+  _globals['_TASKSERVICE']._serialized_end=2856
+  _globals['_TASKSCHEDULESERVICE']._serialized_start=2859
+  _globals['_TASKSCHEDULESERVICE']._serialized_end=3250
 # @@protoc_insertion_point(module_scope)

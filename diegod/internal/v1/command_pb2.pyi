@@ -4,7 +4,10 @@ isort:skip_file
 What is replicated: the closed set of commands, what comes of each, and the entries of the log."""
 
 from collections import abc as _abc
+from diegod.v1 import cell_pb2 as _cell_pb2
+from diegod.v1 import lrp_pb2 as _lrp_pb2
 from diegod.v1 import record_pb2 as _record_pb2
+from diegod.v1 import task_pb2 as _task_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -82,6 +85,25 @@ class DeleteTask(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteTask: _TypeAlias = DeleteTask  # noqa: Y015
+
+@_typing.final
+class ResolveTask(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_GUID_FIELD_NUMBER: _builtins.int
+    task_guid: _builtins.str
+    def __init__(
+        self,
+        *,
+        task_guid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_guid", b"task_guid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveTask: _TypeAlias = ResolveTask  # noqa: Y015
 
 @_typing.final
 class PlaceTask(_message.Message):
@@ -168,10 +190,12 @@ class FailTask(_message.Message):
     ROW_REVISION_FIELD_NUMBER: _builtins.int
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
     OUTCOME_UNKNOWN_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     task_guid: _builtins.str
     row_revision: _builtins.int
     failure_reason: _builtins.str
     outcome_unknown: _builtins.bool
+    failure: _record_pb2.Task.Failure.ValueType
     def __init__(
         self,
         *,
@@ -179,14 +203,96 @@ class FailTask(_message.Message):
         row_revision: _builtins.int = ...,
         failure_reason: _builtins.str = ...,
         outcome_unknown: _builtins.bool = ...,
+        failure: _record_pb2.Task.Failure.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure_reason", b"failure_reason", "outcome_unknown", b"outcome_unknown", "row_revision", b"row_revision", "task_guid", b"task_guid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "failure_reason", b"failure_reason", "outcome_unknown", b"outcome_unknown", "row_revision", b"row_revision", "task_guid", b"task_guid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FailTask: _TypeAlias = FailTask  # noqa: Y015
+
+@_typing.final
+class ClaimCallback(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    task_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        task_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_revision", b"row_revision", "task_guid", b"task_guid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimCallback: _TypeAlias = ClaimCallback  # noqa: Y015
+
+@_typing.final
+class FinishCallback(_message.Message):
+    """RESOLVING -> COMPLETED, with what became of the try. When the next one is due is decided by apply."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    HTTP_STATUS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    GIVE_UP_FIELD_NUMBER: _builtins.int
+    task_guid: _builtins.str
+    row_revision: _builtins.int
+    delivered: _builtins.bool
+    http_status: _builtins.int
+    error: _builtins.str
+    give_up: _builtins.bool
+    """the URL can never be called"""
+    def __init__(
+        self,
+        *,
+        task_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+        delivered: _builtins.bool = ...,
+        http_status: _builtins.int = ...,
+        error: _builtins.str = ...,
+        give_up: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "error", b"error", "give_up", b"give_up", "http_status", b"http_status", "row_revision", b"row_revision", "task_guid", b"task_guid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishCallback: _TypeAlias = FinishCallback  # noqa: Y015
+
+@_typing.final
+class ReopenTask(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    task_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        task_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_revision", b"row_revision", "task_guid", b"task_guid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenTask: _TypeAlias = ReopenTask  # noqa: Y015
 
 @_typing.final
 class ExpireTask(_message.Message):
@@ -270,6 +376,8 @@ class CompleteTask(_message.Message):
     OUTCOME_UNKNOWN_FIELD_NUMBER: _builtins.int
     EXIT_STATUS_KNOWN_FIELD_NUMBER: _builtins.int
     EXIT_STATUS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     task_guid: _builtins.str
     attempt: _builtins.int
     failed: _builtins.bool
@@ -277,6 +385,8 @@ class CompleteTask(_message.Message):
     outcome_unknown: _builtins.bool
     exit_status_known: _builtins.bool
     exit_status: _builtins.int
+    result: _builtins.str
+    failure: _record_pb2.Task.Failure.ValueType
     def __init__(
         self,
         *,
@@ -287,14 +397,136 @@ class CompleteTask(_message.Message):
         outcome_unknown: _builtins.bool = ...,
         exit_status_known: _builtins.bool = ...,
         exit_status: _builtins.int = ...,
+        result: _builtins.str = ...,
+        failure: _record_pb2.Task.Failure.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "exit_status", b"exit_status", "exit_status_known", b"exit_status_known", "failed", b"failed", "failure_reason", b"failure_reason", "outcome_unknown", b"outcome_unknown", "task_guid", b"task_guid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "exit_status", b"exit_status", "exit_status_known", b"exit_status_known", "failed", b"failed", "failure", b"failure", "failure_reason", b"failure_reason", "outcome_unknown", b"outcome_unknown", "result", b"result", "task_guid", b"task_guid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompleteTask: _TypeAlias = CompleteTask  # noqa: Y015
+
+@_typing.final
+class DesireSchedule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    TASK_DEFINITION_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    definition: _builtins.bytes
+    """a TaskScheduleDefinition without its task, closed"""
+    task_definition: _builtins.bytes
+    """a TaskDefinition without its guid, closed"""
+    expected_revision: _builtins.int
+    @_builtins.property
+    def schedule(self) -> _record_pb2.TaskSchedule:
+        """with the scheduling part of its tasks"""
+
+    def __init__(
+        self,
+        *,
+        schedule: _record_pb2.TaskSchedule | None = ...,
+        definition: _builtins.bytes = ...,
+        task_definition: _builtins.bytes = ...,
+        expected_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "expected_revision", b"expected_revision", "schedule", b"schedule", "task_definition", b"task_definition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DesireSchedule: _TypeAlias = DesireSchedule  # noqa: Y015
+
+@_typing.final
+class ControlSchedule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    verb: _task_pb2.ControlScheduleRequest.Verb.ValueType
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        verb: _task_pb2.ControlScheduleRequest.Verb.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlSchedule: _TypeAlias = ControlSchedule  # noqa: Y015
+
+@_typing.final
+class FireSchedule(_message.Message):
+    """By the brain: the task of one slot is made, and the slot is done, at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    SLOT_NS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    row_revision: _builtins.int
+    slot_ns: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+        slot_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "row_revision", b"row_revision", "slot_ns", b"slot_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FireSchedule: _TypeAlias = FireSchedule  # noqa: Y015
+
+@_typing.final
+class SkipSlots(_message.Message):
+    """By the brain: so many slots up to this one are done without a task."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    SLOT_NS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    row_revision: _builtins.int
+    slot_ns: _builtins.int
+    """the last of them"""
+    count: _builtins.int
+    missed: _builtins.bool
+    """false: the task before had not ended"""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+        slot_ns: _builtins.int = ...,
+        count: _builtins.int = ...,
+        missed: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "missed", b"missed", "name", b"name", "reason", b"reason", "row_revision", b"row_revision", "slot_ns", b"slot_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkipSlots: _TypeAlias = SkipSlots  # noqa: Y015
 
 @_typing.final
 class DesireLrp(_message.Message):
@@ -368,6 +600,149 @@ class RemoveLrp(_message.Message):
 Global___RemoveLrp: _TypeAlias = RemoveLrp  # noqa: Y015
 
 @_typing.final
+class ControlLrp(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    verb: _lrp_pb2.ControlLrpRequest.Verb.ValueType
+    to_version: _builtins.int
+    expected_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        verb: _lrp_pb2.ControlLrpRequest.Verb.ValueType = ...,
+        to_version: _builtins.int = ...,
+        expected_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_revision", b"expected_revision", "process_guid", b"process_guid", "to_version", b"to_version", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlLrp: _TypeAlias = ControlLrp  # noqa: Y015
+
+@_typing.final
+class RetireIndex(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    index: _builtins.int
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "process_guid", b"process_guid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireIndex: _TypeAlias = RetireIndex  # noqa: Y015
+
+@_typing.final
+class FinishRollout(_message.Message):
+    """By the brain, on the version of the LRP they were decided on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process_guid", b"process_guid", "row_revision", b"row_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishRollout: _TypeAlias = FinishRollout  # noqa: Y015
+
+@_typing.final
+class AwaitPromotion(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process_guid", b"process_guid", "row_revision", b"row_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitPromotion: _TypeAlias = AwaitPromotion  # noqa: Y015
+
+@_typing.final
+class FailRollout(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    row_revision: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process_guid", b"process_guid", "reason", b"reason", "row_revision", b"row_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailRollout: _TypeAlias = FailRollout  # noqa: Y015
+
+@_typing.final
+class ForgetLrp(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    process_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        process_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process_guid", b"process_guid", "row_revision", b"row_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetLrp: _TypeAlias = ForgetLrp  # noqa: Y015
+
+@_typing.final
 class CreateInstance(_message.Message):
     """By the brain, on the row they were decided on."""
 
@@ -376,19 +751,23 @@ class CreateInstance(_message.Message):
     PROCESS_GUID_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     DESIRED_REVISION_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
     process_guid: _builtins.str
     index: _builtins.int
     desired_revision: _builtins.int
+    cell_id: _builtins.str
+    """of a GLOBAL LRP: the cell it is for"""
     def __init__(
         self,
         *,
         process_guid: _builtins.str = ...,
         index: _builtins.int = ...,
         desired_revision: _builtins.int = ...,
+        cell_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_revision", b"desired_revision", "index", b"index", "process_guid", b"process_guid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "desired_revision", b"desired_revision", "index", b"index", "process_guid", b"process_guid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -534,6 +913,50 @@ class UnsuspectInstance(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnsuspectInstance: _TypeAlias = UnsuspectInstance  # noqa: Y015
+
+@_typing.final
+class EvacuateInstance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    instance_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        instance_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_guid", b"instance_guid", "row_revision", b"row_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvacuateInstance: _TypeAlias = EvacuateInstance  # noqa: Y015
+
+@_typing.final
+class ReinstateInstance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_GUID_FIELD_NUMBER: _builtins.int
+    ROW_REVISION_FIELD_NUMBER: _builtins.int
+    instance_guid: _builtins.str
+    row_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        instance_guid: _builtins.str = ...,
+        row_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_guid", b"instance_guid", "row_revision", b"row_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstateInstance: _TypeAlias = ReinstateInstance  # noqa: Y015
 
 @_typing.final
 class RetireInstance(_message.Message):
@@ -712,19 +1135,48 @@ class ExpireCell(_message.Message):
 Global___ExpireCell: _TypeAlias = ExpireCell  # noqa: Y015
 
 @_typing.final
+class ControlCell(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    cell_id: _builtins.str
+    verb: _cell_pb2.ControlCellRequest.Verb.ValueType
+    deadline_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        cell_id: _builtins.str = ...,
+        verb: _cell_pb2.ControlCellRequest.Verb.ValueType = ...,
+        deadline_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "deadline_ms", b"deadline_ms", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlCell: _TypeAlias = ControlCell  # noqa: Y015
+
+@_typing.final
 class AcquireLock(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    BRAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    @_builtins.property
+    def brain(self) -> _record_pb2.BrainSettings: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        brain: _record_pb2.BrainSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["brain", b"brain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brain", b"brain", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -795,6 +1247,25 @@ class UpsertDomain(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpsertDomain: _TypeAlias = UpsertDomain  # noqa: Y015
+
+@_typing.final
+class RemoveDomain(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveDomain: _TypeAlias = RemoveDomain  # noqa: Y015
 
 @_typing.final
 class Member(_message.Message):
@@ -942,6 +1413,14 @@ class Command(_message.Message):
     START_TASK_FIELD_NUMBER: _builtins.int
     REJECT_TASK_FIELD_NUMBER: _builtins.int
     COMPLETE_TASK_FIELD_NUMBER: _builtins.int
+    RESOLVE_TASK_FIELD_NUMBER: _builtins.int
+    CLAIM_CALLBACK_FIELD_NUMBER: _builtins.int
+    FINISH_CALLBACK_FIELD_NUMBER: _builtins.int
+    REOPEN_TASK_FIELD_NUMBER: _builtins.int
+    DESIRE_SCHEDULE_FIELD_NUMBER: _builtins.int
+    CONTROL_SCHEDULE_FIELD_NUMBER: _builtins.int
+    FIRE_SCHEDULE_FIELD_NUMBER: _builtins.int
+    SKIP_SLOTS_FIELD_NUMBER: _builtins.int
     DESIRE_LRP_FIELD_NUMBER: _builtins.int
     SCALE_LRP_FIELD_NUMBER: _builtins.int
     REMOVE_LRP_FIELD_NUMBER: _builtins.int
@@ -959,14 +1438,24 @@ class Command(_message.Message):
     REMOVE_INSTANCE_FIELD_NUMBER: _builtins.int
     REJECT_INSTANCE_FIELD_NUMBER: _builtins.int
     ADOPT_INSTANCE_FIELD_NUMBER: _builtins.int
+    EVACUATE_INSTANCE_FIELD_NUMBER: _builtins.int
+    REINSTATE_INSTANCE_FIELD_NUMBER: _builtins.int
     REGISTER_CELL_FIELD_NUMBER: _builtins.int
     EXPIRE_CELL_FIELD_NUMBER: _builtins.int
     ACQUIRE_LOCK_FIELD_NUMBER: _builtins.int
     EXPIRE_LOCK_FIELD_NUMBER: _builtins.int
     RELEASE_LOCK_FIELD_NUMBER: _builtins.int
     UPSERT_DOMAIN_FIELD_NUMBER: _builtins.int
+    REMOVE_DOMAIN_FIELD_NUMBER: _builtins.int
+    CONTROL_CELL_FIELD_NUMBER: _builtins.int
     CHANGE_MEMBERS_FIELD_NUMBER: _builtins.int
     RAISE_FORMAT_FIELD_NUMBER: _builtins.int
+    CONTROL_LRP_FIELD_NUMBER: _builtins.int
+    RETIRE_INDEX_FIELD_NUMBER: _builtins.int
+    FINISH_ROLLOUT_FIELD_NUMBER: _builtins.int
+    AWAIT_PROMOTION_FIELD_NUMBER: _builtins.int
+    FAIL_ROLLOUT_FIELD_NUMBER: _builtins.int
+    FORGET_LRP_FIELD_NUMBER: _builtins.int
     by: _builtins.str
     """set by the edge from the certificate, never by the caller"""
     cause: _builtins.str
@@ -998,6 +1487,22 @@ class Command(_message.Message):
     def reject_task(self) -> Global___RejectTask: ...
     @_builtins.property
     def complete_task(self) -> Global___CompleteTask: ...
+    @_builtins.property
+    def resolve_task(self) -> Global___ResolveTask: ...
+    @_builtins.property
+    def claim_callback(self) -> Global___ClaimCallback: ...
+    @_builtins.property
+    def finish_callback(self) -> Global___FinishCallback: ...
+    @_builtins.property
+    def reopen_task(self) -> Global___ReopenTask: ...
+    @_builtins.property
+    def desire_schedule(self) -> Global___DesireSchedule: ...
+    @_builtins.property
+    def control_schedule(self) -> Global___ControlSchedule: ...
+    @_builtins.property
+    def fire_schedule(self) -> Global___FireSchedule: ...
+    @_builtins.property
+    def skip_slots(self) -> Global___SkipSlots: ...
     @_builtins.property
     def desire_lrp(self) -> Global___DesireLrp: ...
     @_builtins.property
@@ -1033,6 +1538,10 @@ class Command(_message.Message):
     @_builtins.property
     def adopt_instance(self) -> Global___AdoptInstance: ...
     @_builtins.property
+    def evacuate_instance(self) -> Global___EvacuateInstance: ...
+    @_builtins.property
+    def reinstate_instance(self) -> Global___ReinstateInstance: ...
+    @_builtins.property
     def register_cell(self) -> Global___RegisterCell: ...
     @_builtins.property
     def expire_cell(self) -> Global___ExpireCell: ...
@@ -1045,9 +1554,25 @@ class Command(_message.Message):
     @_builtins.property
     def upsert_domain(self) -> Global___UpsertDomain: ...
     @_builtins.property
+    def remove_domain(self) -> Global___RemoveDomain: ...
+    @_builtins.property
+    def control_cell(self) -> Global___ControlCell: ...
+    @_builtins.property
     def change_members(self) -> Global___ChangeMembers: ...
     @_builtins.property
     def raise_format(self) -> Global___RaiseFormat: ...
+    @_builtins.property
+    def control_lrp(self) -> Global___ControlLrp: ...
+    @_builtins.property
+    def retire_index(self) -> Global___RetireIndex: ...
+    @_builtins.property
+    def finish_rollout(self) -> Global___FinishRollout: ...
+    @_builtins.property
+    def await_promotion(self) -> Global___AwaitPromotion: ...
+    @_builtins.property
+    def fail_rollout(self) -> Global___FailRollout: ...
+    @_builtins.property
+    def forget_lrp(self) -> Global___ForgetLrp: ...
     def __init__(
         self,
         *,
@@ -1068,6 +1593,14 @@ class Command(_message.Message):
         start_task: Global___StartTask | None = ...,
         reject_task: Global___RejectTask | None = ...,
         complete_task: Global___CompleteTask | None = ...,
+        resolve_task: Global___ResolveTask | None = ...,
+        claim_callback: Global___ClaimCallback | None = ...,
+        finish_callback: Global___FinishCallback | None = ...,
+        reopen_task: Global___ReopenTask | None = ...,
+        desire_schedule: Global___DesireSchedule | None = ...,
+        control_schedule: Global___ControlSchedule | None = ...,
+        fire_schedule: Global___FireSchedule | None = ...,
+        skip_slots: Global___SkipSlots | None = ...,
         desire_lrp: Global___DesireLrp | None = ...,
         scale_lrp: Global___ScaleLrp | None = ...,
         remove_lrp: Global___RemoveLrp | None = ...,
@@ -1085,20 +1618,30 @@ class Command(_message.Message):
         remove_instance: Global___RemoveInstance | None = ...,
         reject_instance: Global___RejectInstance | None = ...,
         adopt_instance: Global___AdoptInstance | None = ...,
+        evacuate_instance: Global___EvacuateInstance | None = ...,
+        reinstate_instance: Global___ReinstateInstance | None = ...,
         register_cell: Global___RegisterCell | None = ...,
         expire_cell: Global___ExpireCell | None = ...,
         acquire_lock: Global___AcquireLock | None = ...,
         expire_lock: Global___ExpireLock | None = ...,
         release_lock: Global___ReleaseLock | None = ...,
         upsert_domain: Global___UpsertDomain | None = ...,
+        remove_domain: Global___RemoveDomain | None = ...,
+        control_cell: Global___ControlCell | None = ...,
         change_members: Global___ChangeMembers | None = ...,
         raise_format: Global___RaiseFormat | None = ...,
+        control_lrp: Global___ControlLrp | None = ...,
+        retire_index: Global___RetireIndex | None = ...,
+        finish_rollout: Global___FinishRollout | None = ...,
+        await_promotion: Global___AwaitPromotion | None = ...,
+        fail_rollout: Global___FailRollout | None = ...,
+        forget_lrp: Global___ForgetLrp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "adopt_instance", b"adopt_instance", "cancel_task", b"cancel_task", "change_members", b"change_members", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_task", b"desire_task", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_task", b"fail_task", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "adopt_instance", b"adopt_instance", "await_promotion", b"await_promotion", "cancel_task", b"cancel_task", "change_members", b"change_members", "claim_callback", b"claim_callback", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "control_cell", b"control_cell", "control_lrp", b"control_lrp", "control_schedule", b"control_schedule", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_schedule", b"desire_schedule", "desire_task", b"desire_task", "evacuate_instance", b"evacuate_instance", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_rollout", b"fail_rollout", "fail_task", b"fail_task", "finish_callback", b"finish_callback", "finish_rollout", b"finish_rollout", "fire_schedule", b"fire_schedule", "forget_lrp", b"forget_lrp", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reinstate_instance", b"reinstate_instance", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_domain", b"remove_domain", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "reopen_task", b"reopen_task", "resolve_task", b"resolve_task", "retire_index", b"retire_index", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "skip_slots", b"skip_slots", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "adopt_instance", b"adopt_instance", "by", b"by", "cancel_task", b"cancel_task", "cause", b"cause", "cell_incarnation", b"cell_incarnation", "change_members", b"change_members", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_task", b"desire_task", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_task", b"fail_task", "lock_name", b"lock_name", "lock_token", b"lock_token", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "request_id", b"request_id", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquire_lock", b"acquire_lock", "adopt_instance", b"adopt_instance", "await_promotion", b"await_promotion", "by", b"by", "cancel_task", b"cancel_task", "cause", b"cause", "cell_incarnation", b"cell_incarnation", "change_members", b"change_members", "claim_callback", b"claim_callback", "claim_instance", b"claim_instance", "command", b"command", "complete_task", b"complete_task", "control_cell", b"control_cell", "control_lrp", b"control_lrp", "control_schedule", b"control_schedule", "crash_instance", b"crash_instance", "create_instance", b"create_instance", "delete_task", b"delete_task", "desire_lrp", b"desire_lrp", "desire_schedule", b"desire_schedule", "desire_task", b"desire_task", "evacuate_instance", b"evacuate_instance", "expire_cell", b"expire_cell", "expire_lock", b"expire_lock", "expire_task", b"expire_task", "fail_rollout", b"fail_rollout", "fail_task", b"fail_task", "finish_callback", b"finish_callback", "finish_rollout", b"finish_rollout", "fire_schedule", b"fire_schedule", "forget_lrp", b"forget_lrp", "lock_name", b"lock_name", "lock_token", b"lock_token", "place_instance", b"place_instance", "place_task", b"place_task", "raise_format", b"raise_format", "refuse_instance", b"refuse_instance", "refuse_task", b"refuse_task", "register_cell", b"register_cell", "reinstate_instance", b"reinstate_instance", "reject_instance", b"reject_instance", "reject_task", b"reject_task", "release_lock", b"release_lock", "remove_domain", b"remove_domain", "remove_instance", b"remove_instance", "remove_lrp", b"remove_lrp", "reopen_task", b"reopen_task", "request_id", b"request_id", "resolve_task", b"resolve_task", "retire_index", b"retire_index", "retire_instance", b"retire_instance", "scale_lrp", b"scale_lrp", "skip_slots", b"skip_slots", "start_instance", b"start_instance", "start_task", b"start_task", "suspect_instance", b"suspect_instance", "unclaim_instance", b"unclaim_instance", "unsuspect_instance", b"unsuspect_instance", "upsert_domain", b"upsert_domain", "withdraw_instance", b"withdraw_instance", "withdraw_task", b"withdraw_task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["desire_task", "cancel_task", "delete_task", "place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task", "start_task", "reject_task", "complete_task", "desire_lrp", "scale_lrp", "remove_lrp", "create_instance", "place_instance", "refuse_instance", "withdraw_instance", "unclaim_instance", "suspect_instance", "unsuspect_instance", "retire_instance", "claim_instance", "start_instance", "crash_instance", "remove_instance", "reject_instance", "adopt_instance", "register_cell", "expire_cell", "acquire_lock", "expire_lock", "release_lock", "upsert_domain", "change_members", "raise_format"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["desire_task", "cancel_task", "delete_task", "place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task", "start_task", "reject_task", "complete_task", "resolve_task", "claim_callback", "finish_callback", "reopen_task", "desire_schedule", "control_schedule", "fire_schedule", "skip_slots", "desire_lrp", "scale_lrp", "remove_lrp", "create_instance", "place_instance", "refuse_instance", "withdraw_instance", "unclaim_instance", "suspect_instance", "unsuspect_instance", "retire_instance", "claim_instance", "start_instance", "crash_instance", "remove_instance", "reject_instance", "adopt_instance", "evacuate_instance", "reinstate_instance", "register_cell", "expire_cell", "acquire_lock", "expire_lock", "release_lock", "upsert_domain", "remove_domain", "control_cell", "change_members", "raise_format", "control_lrp", "retire_index", "finish_rollout", "await_promotion", "fail_rollout", "forget_lrp"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
@@ -1120,6 +1663,7 @@ class Outcome(_message.Message):
     CELL_FIELD_NUMBER: _builtins.int
     LOCK_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
+    TASK_SCHEDULE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """empty: done"""
     message: _builtins.str
@@ -1139,6 +1683,8 @@ class Outcome(_message.Message):
     def lock(self) -> _record_pb2.Lock: ...
     @_builtins.property
     def domain(self) -> _record_pb2.Domain: ...
+    @_builtins.property
+    def task_schedule(self) -> _record_pb2.TaskSchedule: ...
     def __init__(
         self,
         *,
@@ -1152,12 +1698,13 @@ class Outcome(_message.Message):
         cell: _record_pb2.Cell | None = ...,
         lock: _record_pb2.Lock | None = ...,
         domain: _record_pb2.Domain | None = ...,
+        task_schedule: _record_pb2.TaskSchedule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "lock", b"lock", "row", b"row", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "lock", b"lock", "row", b"row", "task", b"task", "task_schedule", b"task_schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "lock", b"lock", "message", b"message", "reason", b"reason", "revision", b"revision", "row", b"row", "task", b"task", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_lrp", b"actual_lrp", "cell", b"cell", "desired_lrp", b"desired_lrp", "domain", b"domain", "lock", b"lock", "message", b"message", "reason", b"reason", "revision", b"revision", "row", b"row", "task", b"task", "task_schedule", b"task_schedule", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["task", "desired_lrp", "actual_lrp", "cell", "lock", "domain"]  # noqa: Y015
+    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["task", "desired_lrp", "actual_lrp", "cell", "lock", "domain", "task_schedule"]  # noqa: Y015
     _WhichOneofArgType_row: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_row) -> _WhichOneofReturnType_row | None: ...
 
