@@ -19,7 +19,7 @@ from diegod.rpc.client import ClusterClient
 from diegod.v1.event_pb2 import WatchRequest
 from diegod.v1.record_pb2 import Task
 from tests.sim.history import History, digest_of
-from tests.sim.roles import CONTAINERS, MEMORY_MB, SimCell, SimMember
+from tests.sim.roles import SimCell, SimMember
 
 if TYPE_CHECKING:
     from tests.sim.bbs import Bbs
@@ -55,9 +55,10 @@ class StartChecks:
             self._ring.complain(f"{cell.name} started task {guid}, attempt {attempt}: no grant")
 
     def _check_capacity(self, cell: SimCell) -> None:
+        """By everything that is there and not over yet, also what has been asked to leave."""
         specs = [spec for spec in cell.host.live() if not spec.handle.startswith("trial-")]
         memory_mb = sum(spec.limits.memory_mb for spec in specs)
-        if len(specs) > CONTAINERS or memory_mb > MEMORY_MB:
+        if len(specs) > cell.plan.containers or memory_mb > cell.plan.memory_mb:
             self._ring.complain(f"{cell.name} runs {len(specs)} containers, {memory_mb} MB")
 
 

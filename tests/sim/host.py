@@ -64,6 +64,8 @@ class Process:
         self.machine = machine
         self.is_dead = False
         self.is_paused = False
+        self.turns_left = 0
+        self._last_turn: Callable[[], None] = self.kill
         self.held: list[Turn] = []
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._corpses: list[asyncio.Task[Any]] = []
@@ -94,6 +96,15 @@ class Process:
         self.is_dead = True
         self._corpses = self._corpses or list(self.tasks)
         self.held.clear()
+
+    def die_after(self, turns: int, last_turn: Callable[[], None]) -> None:
+        """Between two awaits of its own it is over: after so many more steps of its coroutines."""
+        self.turns_left, self._last_turn = turns, last_turn
+
+    def turn_ended(self) -> None:
+        self.turns_left -= 1
+        if self.turns_left == 0 and not self.is_dead:
+            self._last_turn()
 
     def pause(self) -> None:
         self.is_paused = True

@@ -18,14 +18,16 @@ from tests.sim.checkers import Auditor, StartChecks
 from tests.sim.history import History
 from tests.sim.host import Machine
 from tests.sim.loop import VirtualLoop
-from tests.sim.nemesis import COMMON, Nemesis, Weather
+from tests.sim.nemesis import Weather
+from tests.sim.ring_faults import COMMON, RingNemesis
 from tests.sim.roles import Build, SimBrain, SimCell, SimMember, voter
 from tests.sim.stage import Report, Stage, one_story, told
+from tests.sim.terrain import plan_cells
 from tests.sim.workload import Workload
 
 #: In so many of the seeds the members keep production's heartbeats; in the others, slower ones.
 _PRODUCTION_TIMING = 0.15
-FAULTS_S = (30.0, 34.0)
+FAULTS_S = (36.0, 44.0)
 CONVERGED_WITHIN_S = 60.0
 WRITE_WITHIN_S = 10.0
 STABLE_FOR_S = 1.0
@@ -49,8 +51,8 @@ class Ring(Stage):
         self.voters = [voter(name) for name in names]
         self.members = [SimMember(self, name, folder / name, build) for name in names]
         self.brains = [SimBrain(self, name) for name in ("brain-a", "brain-b")]
-        zones = {"cell-a": "z1", "cell-b": "z1", "cell-c": "z2"}
-        self.cells = [SimCell(self, name, zone) for name, zone in zones.items()]
+        plans = plan_cells(self.chance("terrain"))
+        self.cells = [SimCell(self, plan) for plan in plans]
         self.roles = [*self.members, *self.brains, *self.cells]
         self.people = Machine("people", loop, 77.0)
         self.workload = Workload(self, self.client("alice", self.people))
@@ -68,7 +70,7 @@ class Ring(Stage):
         """Faults, then the recovery; how long that took."""
         self.start()
         work = self.clients["alice"].spawn(self.workload.run(self.faults_end_s))
-        await Nemesis(self).strike_until(self.faults_end_s, self.weather)
+        await RingNemesis(self).strike_until(self.faults_end_s, self.weather)
         healed_at = self.loop.time()
         self._heal()
         await self._must_write()
@@ -106,6 +108,9 @@ class Ring(Stage):
             gone.may_live = False
         self.note(f"heal without {[role.name for role in self.roles if not role.may_live]}")
         self.network.heal()
+        for role in self.roles:
+            if role.process is not None:
+                role.process.turns_left = 0
         for member in self.members:
             member.dies_before_commit = member.dies_after_commit = 0
         for role in self.roles:

@@ -41,6 +41,7 @@ from tests.sim.containers import CellHost
 from tests.sim.dialer import SimDialer
 from tests.sim.disk import CellDisk, DiskDirectories, DiskRecords
 from tests.sim.host import Killed, Machine, Process
+from tests.sim.terrain import CellPlan
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -53,7 +54,6 @@ LEASE_TTL_S = 10.0
 SLOW = Timing(heartbeat_s=0.3, election_min_s=1.0, election_max_s=2.0)
 #: Who was away for a while needs the state of another, in several pieces.
 SMALL = Limits(log_kept_entries=20, log_cut_entries=8, snapshot_chunk_bytes=32 << 10)
-MEMORY_MB, CONTAINERS = 1024, 10
 
 
 @dataclass(frozen=True)
@@ -341,10 +341,10 @@ class SimCell(SimRole):
 
     ring: "Ring"
 
-    def __init__(self, ring: "Ring", name: str, zone: str) -> None:
-        super().__init__(ring, name)
-        self.zone = zone
-        self.owner = Owner("sim-cluster", name)
+    def __init__(self, ring: "Ring", plan: CellPlan) -> None:
+        super().__init__(ring, plan.name)
+        self.plan = plan
+        self.owner = Owner("sim-cluster", plan.name)
         self.agent: Agent | None = None
         self.hosts: list[CellHost] = []
         self.boot()
@@ -378,9 +378,12 @@ class SimCell(SimRole):
         bbs = RingClient(self.client(process, Role.CELL))
         cell = Cell(
             cell_id=self.name,
-            zone=self.zone,
+            zone=self.plan.zone,
             address=f"{self.name}:1801",
-            capacity=Resources(memory_mb=MEMORY_MB, disk_mb=100_000, containers=CONTAINERS),
+            capacity=Resources(
+                memory_mb=self.plan.memory_mb, disk_mb=100_000, containers=self.plan.containers
+            ),
+            optional_placement_tags=self.plan.tags,
             backend="fake",
         )
         checks = {"command": make_command_check}

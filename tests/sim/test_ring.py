@@ -11,8 +11,9 @@ from collections import Counter
 import pytest
 
 from tests.sim.__main__ import main
-from tests.sim.nemesis import COMMON, KINDS, Weather
+from tests.sim.nemesis import Weather
 from tests.sim.ring import simulate
+from tests.sim.ring_faults import COMMON, KINDS
 
 #: In chunks that several workers can share.
 CHUNK = 10
