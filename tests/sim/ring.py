@@ -21,6 +21,7 @@ from tests.sim.loop import VirtualLoop
 from tests.sim.nemesis import Weather
 from tests.sim.ring_faults import COMMON, RingNemesis
 from tests.sim.roles import Build, SimBrain, SimCell, SimMember, voter
+from tests.sim.sink import Sink
 from tests.sim.stage import Report, Stage, one_story, told
 from tests.sim.terrain import plan_cells
 from tests.sim.workload import Workload
@@ -28,6 +29,7 @@ from tests.sim.workload import Workload
 #: In so many of the seeds the members keep production's heartbeats; in the others, slower ones.
 _PRODUCTION_TIMING = 0.15
 FAULTS_S = (36.0, 44.0)
+STORY_S = 62.0
 CONVERGED_WITHIN_S = 60.0
 WRITE_WITHIN_S = 10.0
 STABLE_FOR_S = 1.0
@@ -54,6 +56,7 @@ class Ring(Stage):
         plans = plan_cells(self.chance("terrain"))
         self.cells = [SimCell(self, plan) for plan in plans]
         self.roles = [*self.members, *self.brains, *self.cells]
+        self.sink = Sink(self)
         self.people = Machine("people", loop, 77.0)
         self.workload = Workload(self, self.client("alice", self.people))
         self.auditor = Auditor(self.history, self.client("auditor", self.people))
@@ -79,8 +82,10 @@ class Ring(Stage):
             work.result()
         else:
             self.complain("the clients did not come to an end")
+        await self._settle()
         await self._must_converge(healed_at)
         converged_after_s = self.loop.time() - healed_at
+        await self._must_last()
         await self._must_agree()
         self._check_end()
         return converged_after_s
@@ -126,16 +131,28 @@ class Ring(Stage):
         if not self.workload.tasks["probe"].acknowledged:
             self.complain(f"no write succeeded within {WRITE_WITHIN_S:g} s")
 
+    async def _settle(self) -> None:
+        """People set right what can't work: the last that changes anything."""
+        work = self.clients["alice"].spawn(self.workload.settle())
+        await asyncio.wait([work], timeout=30.0)
+        if not work.done():
+            self.complain("the last writes did not come to an end")
+        elif work.exception() is not None:
+            work.result()
+
+    async def _must_last(self) -> None:
+        """So that every story has its length; what is as desired stays so."""
+        left_s = STORY_S - self.loop.time()
+        if left_s > 0 and not self.violations:
+            await asyncio.sleep(left_s)
+            self._must_be_as_desired("it did not last")
+
     async def _must_converge(self, healed_at: float) -> None:
         stable_since: float | None = None
-        why = ["there is no leader"]
+        why: list[str] = []
         while self.loop.time() < healed_at + CONVERGED_WITHIN_S:
-            leader = next((member for member in self.members if member.leads), None)
-            if leader is not None:
-                state = leader.state()
-                with state.transaction:
-                    why = list(checkers.shortcomings(self, state))
-            if leader is None or why:
+            why = self._shortcomings()
+            if why:
                 stable_since = None
             elif stable_since is None:
                 stable_since = self.loop.time()
@@ -143,6 +160,19 @@ class Ring(Stage):
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
         self.complain(f"not as desired after {CONVERGED_WITHIN_S:g} s: {'; '.join(why)}")
+
+    def _shortcomings(self) -> list[str]:
+        """What is not as desired, by the state that the leader has."""
+        leader = next((member for member in self.members if member.leads), None)
+        if leader is None:
+            return ["there is no leader"]
+        state = leader.state()
+        with state.transaction:
+            return list(checkers.shortcomings(self, state))
+
+    def _must_be_as_desired(self, otherwise: str) -> None:
+        if why := self._shortcomings():
+            self.complain(f"{otherwise}: {'; '.join(why)}")
 
     async def _must_agree(self) -> None:
         """The living members come to the same state, and the watcher hears of all of it."""
