@@ -133,6 +133,8 @@ def _report_task(command: c.Command, key: TaskKey, verdict: Verdict) -> None:
             outcome_unknown=verdict.outcome_unknown,
             exit_status_known=verdict.exit_status is not None,
             exit_status=verdict.exit_status or 0,
+            failure=verdict.failure,
+            result=verdict.result,
         )
     )
 
