@@ -1,4 +1,4 @@
-"""The operator of the machines: cordons, drains with a deadline, and removes what never comes back."""
+"""The operator of the machines: cordons, drains with a deadline, removes what is lost."""
 
 import asyncio
 import random

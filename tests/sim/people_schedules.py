@@ -18,6 +18,7 @@ SCHEDULES = {
     "often": ("*/1 * * * *", "Europe/Berlin", 60),
     "rarely": ("*/2 * * * *", "Asia/Kolkata", 120),
 }
+_VERBS = ("dispatch", "dispatch", "PAUSE", "RESUME", "RESUME", "REMOVE", "desire", "")
 _Control = task_pb2.ControlScheduleRequest
 
 
@@ -36,7 +37,7 @@ class PeopleOfSchedules:
         await asyncio.sleep(chance.uniform(0.5, 4.0))
         await self._desire(name)
         while self._workload.now() < until_s:
-            verb = chance.choice(("dispatch", "dispatch", "PAUSE", "RESUME", "REMOVE", "desire", ""))
+            verb = chance.choice(_VERBS)
             if verb == "dispatch":
                 await self._dispatch(name)
             elif verb == "desire":

@@ -9,6 +9,7 @@ from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.store.state import StateView
 from diegod.v1 import task_pb2
 from diegod.v1.definition_pb2 import TaskDefinition
+from tests.sim.containers import RESULT_FILE
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -85,7 +86,9 @@ class PeopleOfTasks:
             f"status={chance.choice((0, 0, 0, 3))}",
             f"refuse={chance.choice((0, 0, 0, 0.4, 1))}",
             f"fails={chance.choice((0, 0, 0, 0, 1))}",
+            f"leaves=made by {guid}",
         )
+        definition.result_file = RESULT_FILE
         definition.start_deadline_ms = START_DEADLINE_MS
         if chance.random() < 0.1:
             definition.execution_timeout_ms = 1000

@@ -12,17 +12,24 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+from diegod.internal.v1.command_pb2 import Command
 from diegod.raftbbs.raft.api import Timing
+from diegod.v1.record_pb2 import Change
 from tests.sim import checkers
 from tests.sim.checkers import Auditor, StartChecks
+from tests.sim.desired import shortcomings
+from tests.sim.floor import Floor
 from tests.sim.history import History
 from tests.sim.host import Machine
 from tests.sim.loop import VirtualLoop
 from tests.sim.nemesis import Weather
 from tests.sim.ring_faults import COMMON, RingNemesis
 from tests.sim.roles import Build, SimBrain, SimCell, SimMember, voter
+from tests.sim.rows import Row
 from tests.sim.sink import Sink
+from tests.sim.slots import SlotBook
 from tests.sim.stage import Report, Stage, one_story, told
+from tests.sim.standings import Standings
 from tests.sim.terrain import plan_cells
 from tests.sim.workload import Workload
 
@@ -49,6 +56,10 @@ class Ring(Stage):
             build = Build(timing=Timing())
         self.history = History(self.complain)
         self.starts = StartChecks(self)
+        self.floor = Floor(self)
+        self.slots = SlotBook(self.complain, self.history.rows)
+        self.standings = Standings(self)
+        self.history.judge = self._judge
         names = ("bbs-a", "bbs-b", "bbs-c")
         self.voters = [voter(name) for name in names]
         self.members = [SimMember(self, name, folder / name, build) for name in names]
@@ -60,6 +71,10 @@ class Ring(Stage):
         self.people = Machine("people", loop, 77.0)
         self.workload = Workload(self, self.client("alice", self.people))
         self.auditor = Auditor(self.history, self.client("auditor", self.people))
+
+    def _judge(self, command: Command, before: Row | None, change: Change) -> None:
+        self.floor.judge(command, before, change)
+        self.slots.judge(command, before, change)
 
     def machine_names(self) -> list[str]:
         return [*super().machine_names(), self.people.name]
@@ -96,6 +111,7 @@ class Ring(Stage):
             role.start()
         self.clients["auditor"].main(self.auditor.watch())
         self._compare_again()
+        self.standings.sample()
 
     def _heal(self) -> None:
         """A majority of the members, and all cells but perhaps a lost one; the rest is dead."""
@@ -162,13 +178,10 @@ class Ring(Stage):
         self.complain(f"not as desired after {CONVERGED_WITHIN_S:g} s: {'; '.join(why)}")
 
     def _shortcomings(self) -> list[str]:
-        """What is not as desired, by the state that the leader has."""
-        leader = next((member for member in self.members if member.leads), None)
-        if leader is None:
+        """What is not as desired, by the newest rows."""
+        if not any(member.leads for member in self.members):
             return ["there is no leader"]
-        state = leader.state()
-        with state.transaction:
-            return list(checkers.shortcomings(self, state))
+        return list(shortcomings(self))
 
     def _must_be_as_desired(self, otherwise: str) -> None:
         if why := self._shortcomings():
@@ -194,6 +207,7 @@ class Ring(Stage):
                 with state.transaction:
                     self.workload.check(state)
                     checkers.check_tasks(self, state)
+        checkers.check_callbacks(self)
         self.violations.extend(self.network.complaints)
 
     def _compare_again(self) -> None:

@@ -34,10 +34,9 @@ from diegod.scheduler.brain import Brain
 from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.strategies.spread import Spread
 from diegod.security.identity import Principal, Role
-from diegod.testing.fake_backend import FakeBackend
 from diegod.v1.record_pb2 import Cell, Resources
 from diegod.world.ids import SeededIds
-from tests.sim.containers import CellHost
+from tests.sim.containers import CellHost, SimBackend
 from tests.sim.dialer import SimDialer
 from tests.sim.disk import CellDisk, DiskDirectories, DiskRecords
 from tests.sim.host import Killed, Machine, Process
@@ -365,6 +364,7 @@ class SimCell(SimRole):
                 self.os,
                 self.ring.faults_end_s,
                 lambda handle: self.ring.starts.started(self, handle),
+                lambda handle: self.ring.floor.stopped(self, handle),
             )
         )
 
@@ -391,7 +391,7 @@ class SimCell(SimRole):
             cell,
             self.owner,
             bbs,
-            FakeBackend(self.owner, self.host),
+            SimBackend(self.owner, self.host),
             checks,
             DiskRecords(self.disk, self.ring.chance("disks")),
             self.machine,

@@ -9,6 +9,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from diegod.scheduler.core.callback_message import Answer
+
 if TYPE_CHECKING:
     from tests.sim.stage import Stage
 
@@ -17,16 +19,13 @@ HOST = "callbacks.example"
 _ANSWERS = ("200", "200", "404", "503", "503", "refuses", "silence")
 
 
-class SinkRefusesError(Exception):
-    """There was no answer, and why."""
-
-
 @dataclass
 class Heard:
     """All calls for one task, in order."""
 
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)  # 0: no answer came
+    statuses: list[int] = field(default_factory=list)  # that were answered
+    keys: dict[str, None] = field(default_factory=dict)  # by which it is told that it is the same
 
     @property
     def is_delivered(self) -> bool:
@@ -42,8 +41,8 @@ class Sink:
     def url(self, guid: str) -> str:
         return f"http://{HOST}/{guid}"
 
-    async def post(self, url: str, body: bytes) -> int:
-        """The status of the answer. Raises where there is none."""
+    async def post(self, url: str, body: bytes, timeout_s: float, idempotency_key: str) -> Answer:
+        """Implements `scheduler.ports.CallbackSender`."""
         guid = url.rpartition("/")[2]
         chance = self._chances.setdefault(guid, random.Random(f"{self._stage.seed} {url}"))
         heard = self.heard.setdefault(guid, Heard())
@@ -52,10 +51,11 @@ class Sink:
         self._stage.counts["callbacks sent"] += 1
         self._stage.note(f"callback {guid}: {answer}")
         if answer == "refuses":
-            raise SinkRefusesError("connection refused")
+            return Answer(error="connection refused")
         heard.bodies.append(json.loads(body))
-        heard.statuses.append(int(answer) if answer.isdigit() else 0)
+        heard.keys[idempotency_key] = None
         if answer == "silence":
-            await asyncio.sleep(chance.choice((1.0, 40.0)))
-            raise SinkRefusesError("no answer")
-        return int(answer)
+            await asyncio.sleep(min(timeout_s, chance.choice((1.0, 40.0))))
+            return Answer(error="no answer")
+        heard.statuses.append(int(answer))
+        return Answer(status=int(answer))

@@ -92,6 +92,8 @@ class Stage:
             self.notes.append(f"{self.loop.time():9.4f} {what}")
 
     def complain(self, what: str) -> None:
+        if any(said.endswith(f" s: {what}") for said in self.violations):
+            return  # said before
         self.violations.append(f"at {self.loop.time():.3f} s: {what}")
         self.note(f"VIOLATION: {what}")
         if len(self.violations) >= _VIOLATIONS_MAX:
