@@ -326,7 +326,14 @@ class SimBrain(SimRole):
     def begin(self, process: Process) -> None:
         bbs = RingClient(self.client(process, Role.BRAIN))
         self.brain = Brain(
-            bbs, self.machine, self.ids(), self.name, {"spread": Spread()}, dict(BUILTIN), "spread"
+            bbs,
+            self.machine,
+            self.ids(),
+            self.name,
+            {"spread": Spread()},
+            dict(BUILTIN),
+            "spread",
+            sender=self.ring.sink,
         )
         process.main(self.brain.run())
 
