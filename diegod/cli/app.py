@@ -32,10 +32,15 @@ COMMANDS: dict[str, list[tuple[str, str, str]]] = {
     "RUN": [
         ("task", "task", "tasks: one-off work, started at most once"),
         ("lrp", "lrp", "LRPs: long-running processes, N instances each"),
+        ("apply", "apply", "documents of any kind, in the order of depends_on"),
+        ("plan", "plan", "what apply would do, and nothing done"),
     ],
     "LOOK": [
         ("cell", "cell", "cells: the machines that run containers"),
         ("events", "events", "what happens in the cluster, as it happens"),
+    ],
+    "PLATFORM": [
+        ("domain", "domain", "domains: whose work it is, and whether it is complete"),
     ],
     "OPERATE": [
         ("bbs", "bbs", "the BBS: the replicated store (bulletin board)"),
