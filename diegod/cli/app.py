@@ -25,16 +25,22 @@ COMMANDS: dict[str, list[tuple[str, str, str]]] = {
     "TRY IT": [
         ("dev", "dev", "a cluster on this machine"),
         ("status", "status", "the cluster on one screen"),
+        ("verify", "verify", "kill parts of a dev cluster, and count how often each task ran"),
         ("doctor", "doctor", "what this host lacks, each with what cures it"),
         ("version", "version", "client, server, API, plugin interface, store format"),
     ],
     "RUN": [
         ("task", "task", "tasks: one-off work, started at most once"),
         ("lrp", "lrp", "LRPs: long-running processes, N instances each"),
+        ("apply", "apply", "documents of any kind, in the order of depends_on"),
+        ("plan", "plan", "what apply would do, and nothing done"),
     ],
     "LOOK": [
         ("cell", "cell", "cells: the machines that run containers"),
         ("events", "events", "what happens in the cluster, as it happens"),
+    ],
+    "PLATFORM": [
+        ("domain", "domain", "domains: whose work it is, and whether it is complete"),
     ],
     "OPERATE": [
         ("bbs", "bbs", "the BBS: the replicated store (bulletin board)"),

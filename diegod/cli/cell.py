@@ -1,25 +1,22 @@
-"""`diegod cell …`: the machines that run containers."""
+"""`diegod cell …`: looking at the machines that run containers."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from diegod.cli import cell_control
+from diegod.cli.cell_app import app, find
 from diegod.cli.lrp import in_order
 from diegod.cli.quantities import amount_mb
-from diegod.cli.refs import chosen
 from diegod.cli.render import print_fields, print_row, print_rows
 from diegod.cli.session import Output, Session
-from diegod.cli.verbs import noun, verb
-from diegod.cli.views import cell_view, instance_view, since, task_view
-from diegod.models.errors import DomainError, Reason
+from diegod.cli.verbs import verb
+from diegod.cli.views import cell_note, cell_view, instance_view, since, task_view
 from diegod.v1.cell_pb2 import CellStatus
 from diegod.v1.record_pb2 import Cell, Task
 
-if TYPE_CHECKING:
-    from diegod.client import Client
-
-app = noun("Cells: the machines that run containers.")
+__all__ = ["app", "cell_control", "find"]
 
 
 @verb(app, "ls", aliases=["list"])
@@ -45,7 +42,7 @@ async def show(session: Session, ref: Annotated[str, typer.Argument(metavar="CEL
     print_fields(_fields(status, now))
     print()
     print_rows(session, instance_view(now), in_order(instances))
-    going_on = [task for task in tasks if task.state != Task.COMPLETED]
+    going_on = [task for task in tasks if task.state in (Task.PENDING, Task.RUNNING)]
     if going_on:
         print()
         print_rows(session, task_view(now), going_on)
@@ -56,7 +53,7 @@ def _fields(status: CellStatus, now: float) -> Iterator[tuple[str, str]]:
     capacity = cell.capacity
     yield "cell", cell.cell_id
     yield "state", f"{Cell.State.Name(cell.state)} since {since(cell.since, now)}"
-    yield "takes no new work", cell.unhealthy_reason
+    yield "takes no new work", cell_note(cell)
     yield "zone", cell.zone
     yield "address", cell.address
     yield "backend", f"{cell.backend}: {cell.isolation}"
@@ -68,14 +65,3 @@ def _fields(status: CellStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "optional tags", " ".join(cell.optional_placement_tags)
     yield "incarnation", str(cell.incarnation)
     yield "revision", str(cell.provenance.revision)
-
-
-async def find(client: "Client", ref: str) -> CellStatus:
-    """The cell that is meant: by its id, or by a prefix that no other has."""
-    try:
-        return await client.cells.get(ref)
-    except DomainError as error:
-        if error.reason is not Reason.RESOURCE_NOT_FOUND:
-            raise
-    known = [status.cell.cell_id for status in await client.cells.list()]
-    return await client.cells.get(chosen(ref, known, "cell"))

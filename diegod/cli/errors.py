@@ -73,6 +73,12 @@ def as_cli_error(error: Exception) -> CliError:
     return CliError(_os_error(error), FAILED)
 
 
+def status_of(reason: str) -> int:
+    """The exit status of a refusal by its reason's name, as streams of answers carry it."""
+    known = reason in {each.value for each in Reason}
+    return _STATUSES.get(Reason(reason), REFUSED) if known else REFUSED
+
+
 def _refusal(error: DomainError) -> CliError:
     status = _STATUSES.get(error.reason, REFUSED)
     if error.problems:

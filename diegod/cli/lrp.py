@@ -1,140 +1,26 @@
-"""`diegod lrp …`: long-running processes."""
+"""`diegod lrp …`: looking at long-running processes, and scaling them.
+
+The other verbs are registered by the modules that are imported for it.
+"""
 
 import asyncio
-import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from diegod.cli.errors import FAILED, NOT_FOUND, USAGE, CliError
-from diegod.cli.lrp_command import NameThenOptions
-from diegod.cli.lrp_flags import check as check_flag
-from diegod.cli.lrp_flags import port_mapping
+from diegod.cli import lrp_apply, lrp_end, lrp_rollout
+from diegod.cli.errors import NOT_FOUND, CliError
+from diegod.cli.lrp_app import NameArgument, app, find, print_changed
 from diegod.cli.lrp_table import lrp_fields
-from diegod.cli.lrp_watch import wait_until_up
-from diegod.cli.refs import chosen, split_instance
+from diegod.cli.refs import split_instance
 from diegod.cli.render import print_fields, print_json, print_row, print_rows, print_yaml
 from diegod.cli.session import Output, Session
-from diegod.cli.spec_input import admitted, environment, read_lrps
-from diegod.cli.task import DEFAULT_ROOTFS, memory_of
-from diegod.cli.verbs import DomainOption, WorkDomainOption, noun, verb
+from diegod.cli.verbs import DomainOption, verb
 from diegod.cli.views import instance_ref, instance_view, instances_text, lrp_view
-from diegod.models.errors import DomainError, Reason
 from diegod.models.json_form import json_form, spec_form
-from diegod.v1.definition_pb2 import LrpDefinition
-from diegod.v1.lrp_pb2 import GetLrpReply
-from diegod.v1.record_pb2 import ActualLrp, DesiredLrp
+from diegod.v1.record_pb2 import ActualLrp
 
-if TYPE_CHECKING:
-    from diegod.client import Client
-
-app = noun("LRPs: long-running processes, N instances each, kept running.")
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A guid or its prefix.")]
-DetachOption = Annotated[bool, typer.Option("--detach", help="Do not wait until it is up.")]
-
-
-@verb(app, "run", cls=NameThenOptions, runs_a_program=True)
-async def run(
-    session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run.")],
-    instances: Annotated[int, typer.Option("-n", "--instances", metavar="N", min=0)] = 1,
-    port: Annotated[list[str] | None, typer.Option("--port", metavar="PORT[:NAME]")] = None,
-    check: Annotated[
-        list[str] | None, typer.Option("--check", metavar="KIND:PORT[/PATH]", help="http or tcp.")
-    ] = None,
-    rootfs: Annotated[str, typer.Option("--rootfs")] = DEFAULT_ROOTFS,
-    env: Annotated[list[str] | None, typer.Option("-e", "--env", metavar="NAME=VALUE")] = None,
-    env_file: Annotated[list[Path] | None, typer.Option("--env-file", metavar="FILE")] = None,
-    memory: Annotated[
-        str, typer.Option("-m", "--memory-mb", metavar="MB", help="256, or 1g.")
-    ] = "",
-    domain: WorkDomainOption = None,
-    detach: DetachOption = False,
-) -> None:
-    """Keep N instances of a program running; replaces the LRP of this name.
-
-    Waits until all are up. To change it later: `lrp scale` for the number alone, `lrp run` or
-    `lrp apply` for anything else.
-    """
-    definition = LrpDefinition(
-        process_guid=name,
-        domain=session.domain(domain),
-        instances=instances,
-        rootfs=rootfs,
-        environment_variables=environment(env or [], env_file or [], os.environ),
-        ports=[port_mapping(each) for each in port or []],
-    )
-    definition.action.run.path, definition.action.run.args[:] = command[0], command[1:]
-    definition.check_definition.checks.extend(check_flag(each) for each in check or [])
-    if memory:
-        definition.memory_mb = memory_of(memory)
-    admitted(definition)
-    async with session.client() as client:
-        await _apply(session, client, [definition], at=None, detach=detach)
-
-
-@verb(app, "apply")
-async def apply(
-    session: Session,
-    file: Annotated[list[str], typer.Argument(metavar="FILE", help='Spec files, or "-".')],
-    at: Annotated[
-        int | None,
-        typer.Option("--at", metavar="REVISION", help="Only if it is still at this revision."),
-    ] = None,
-    detach: DetachOption = False,
-) -> None:
-    """Create or replace LRPs by spec files, and wait until they are up.
-
-    `lrp apply` replaces the whole definition; `lrp scale` changes the number of instances only.
-    """
-    definitions = read_lrps(file)
-    if at is not None and len(definitions) != 1:
-        raise CliError(f"--at is for one LRP, not for {len(definitions)}", USAGE)
-    async with session.client() as client:
-        await _apply(session, client, definitions, at=at, detach=detach)
-
-
-async def _apply(
-    session: Session,
-    client: "Client",
-    definitions: list[LrpDefinition],
-    *,
-    at: int | None,
-    detach: bool,
-) -> None:
-    """Desire them one after the other, then watch them come up together."""
-    stored: list[DesiredLrp] = []
-    for definition in definitions:
-        revision = await _revision(client, definition.process_guid) if at is None else at
-        reply = await client.lrps.desire(
-            definition, expected_revision=revision, cause="diegod lrp apply"
-        )
-        if reply.already_there:
-            session.say(f"{definition.process_guid}: no change")
-        stored.append(reply.desired_lrp)
-    if not detach:
-        await asyncio.gather(*(wait_until_up(session, client, lrp) for lrp in stored))
-    _print_changed(session, stored)
-
-
-async def _revision(client: "Client", guid: str) -> int:
-    """At which the LRP is now, so that nobody else's change is overwritten; 0: there is none."""
-    try:
-        return (await client.lrps.get(guid)).desired_lrp.provenance.revision
-    except DomainError as error:
-        if error.reason is Reason.RESOURCE_NOT_FOUND:
-            return 0
-        raise
-
-
-def _print_changed(session: Session, lrps: list[DesiredLrp]) -> None:
-    """People have been told by messages; programs get the records."""
-    if session.output not in (Output.TABLE, Output.WIDE):
-        print_rows(session, lrp_view(0), lrps)
+__all__ = ["app", "find", "in_order", "lrp_apply", "lrp_end", "lrp_rollout"]
 
 
 @verb(app, "ls", aliases=["list"])
@@ -200,27 +86,7 @@ async def scale(
             cause="diegod lrp scale",
         )
     session.say(f"{after.process_guid}: {before.instances} → {instances_text(after.instances)}")
-    _print_changed(session, [after])
-
-
-@verb(app, "rm")
-async def rm(
-    session: Session,
-    names: Annotated[list[str], typer.Argument(metavar="NAME")],
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-) -> int:
-    """Stop every instance of LRPs and forget them; asks first on a terminal."""
-    async with session.client() as client:
-        lrps = [(await find(client, name)).desired_lrp for name in names]
-        shown = ", ".join(f"{lrp.process_guid} ({instances_text(lrp.instances)})" for lrp in lrps)
-        if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {shown}?", err=True):
-            session.say("nothing was removed")
-            return FAILED
-        for lrp in lrps:
-            await client.lrps.remove(lrp.process_guid, cause="diegod lrp rm")
-            session.say(f"{lrp.process_guid} is removed; its instances are being stopped")
-    _print_changed(session, lrps)
-    return 0
+    print_changed(session, [after])
 
 
 @verb(app, "logs")
@@ -247,14 +113,3 @@ async def logs(
             width = max(len(instance_ref(row)) for row in rows)
             labelled = ((instance_ref(row).ljust(width), out) for row, out in sources)
             await asyncio.gather(*(copy_labelled(out, label) for label, out in labelled))
-
-
-async def find(client: "Client", ref: str) -> GetLrpReply:
-    """The LRP that is meant: by its guid, or by a prefix that no other has."""
-    try:
-        return await client.lrps.get(ref)
-    except DomainError as error:
-        if error.reason is not Reason.RESOURCE_NOT_FOUND:
-            raise
-    known = [lrp.process_guid for lrp in await client.lrps.list()]
-    return await client.lrps.get(chosen(ref, known, "LRP"))

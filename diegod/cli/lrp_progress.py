@@ -1,25 +1,22 @@
 """Is an LRP up? What a watcher has seen so far, and what it means for the command. Pure.
 
 Time is handed in. Does not belong here: watching and printing (`lrp_watch.py`).
+
+A first version is up as soon as its instances run. One that takes another's place is up when the
+brain says so: only it knows how long they have to be healthy, and whether it goes back.
 """
 
 from dataclasses import dataclass, field
 
 from diegod.cli.errors import DONE, FAILED, NOT_PLACED
+from diegod.cli.lrp_verdict import Verdict
 from diegod.cli.views import instance_ref, instance_state, port_mappings
 from diegod.models.restart import IMMEDIATE_RESTARTS, RestartAt, restart
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Rollout
 
 #: A placement error may be over at the next auction; one that lasts this long is reported.
 PLACEMENT_PATIENCE_S = 3.0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The end of waiting: the command's exit status and what to tell."""
-
-    status: int
-    message: str
 
 
 @dataclass
@@ -28,18 +25,20 @@ class Progress:
 
     desired: DesiredLrp
     began_at: float
+    must_go: frozenset[str] = frozenset()  # instances that are being replaced
     removed: bool = False
     rows: dict[str, ActualLrp] = field(default_factory=dict)  # by instance_guid
     refused_since: dict[int, float] = field(default_factory=dict)  # by index: can't be placed
-    announced: set[str] = field(default_factory=set)
+    announced: set[tuple[str, int]] = field(default_factory=set)  # up, or crashed so many times
+    version: int = field(init=False)  # that is watched
+
+    def __post_init__(self) -> None:
+        self.version = self.desired.version
 
     def observe(self, change: Change, now: float) -> list[str]:
         """Take note of one change; lines to show for it."""
         if change.HasField("desired_lrp"):
-            self.removed = change.verb == Change.REMOVED
-            if not self.removed:
-                self.desired = change.desired_lrp
-            return []
+            return self._observe_desired(change)
         row = change.actual_lrp
         if change.verb == Change.REMOVED:
             self.rows.pop(row.instance_guid, None)
@@ -48,6 +47,15 @@ class Progress:
         self.rows[row.instance_guid] = row
         self._note_refusal(row, now)
         return self._lines(row, now)
+
+    def _observe_desired(self, change: Change) -> list[str]:
+        self.removed = change.verb == Change.REMOVED
+        if self.removed:
+            return []
+        before, self.desired = self.desired, change.desired_lrp
+        if self.desired.version > before.version and self._is_rolled_back():
+            return [f"  version {before.version} failed: {self._reason()}; it goes back by itself"]
+        return []
 
     def _forget_earlier(self, row: ActualLrp) -> None:
         """An instance that is to be placed again has a new guid and no other row of its own."""
@@ -63,39 +71,104 @@ class Progress:
             self.refused_since.pop(row.index, None)
 
     def _lines(self, row: ActualLrp, now: float) -> list[str]:
-        if not self._is_up(row) or row.instance_guid in self.announced:
+        is_crash = row.state == ActualLrp.CRASHED and self._is_ours(row) and self._is_rolling()
+        key = (row.instance_guid, row.crash_count if is_crash else 0)
+        if key in self.announced or not (is_crash or self._is_up(row)):
             return []
-        self.announced.add(row.instance_guid)
+        self.announced.add(key)
         words = [
             instance_ref(row),
             row.cell_id,
             instance_state(row),
             f"after {now - self.began_at:.1f} s",
-            port_mappings(row),
+            row.crash_reason if is_crash else port_mappings(row),
         ]
         return ["  " + "  ".join(word for word in words if word)]
+
+    def _is_ours(self, row: ActualLrp) -> bool:
+        return row.definition_revision == self.desired.definition_revision
 
     def _is_up(self, row: ActualLrp) -> bool:
         """Running, by this definition, and staying."""
         return (
             row.state == ActualLrp.RUNNING
             and row.presence == ActualLrp.ORDINARY
-            and row.definition_revision == self.desired.definition_revision
-            and row.index < self.desired.instances
+            and self._is_ours(row)
+            and (self._is_global() or row.index < self.desired.instances)
             and not row.stopping
+            and row.instance_guid not in self.must_go
         )
+
+    def _is_global(self) -> bool:
+        return self.desired.mode == LrpDefinition.GLOBAL
+
+    def _is_rolling(self) -> bool:
+        """Whether the brain leads from one version to another, and decides how that ends."""
+        rollout = self.desired.rollout
+        return rollout.state != Rollout.DONE and rollout.stable_definition_revision != 0
+
+    def _is_rolled_back(self) -> bool:
+        return self.desired.rollout.rolled_back and self.desired.version > self.version
+
+    def _reason(self) -> str:
+        return self.desired.rollout.reason or "no reason is given"
 
     def verdict(self, now: float) -> Verdict | None:
         """What has come of it; None while it may still come up."""
-        guid, wanted = self.desired.process_guid, self.desired.instances
-        if self.removed:
+        guid = self.desired.process_guid
+        if self.removed or self.desired.removing:
             return Verdict(FAILED, f"{guid} was removed meanwhile")
+        if self.desired.stopped:
+            return Verdict(DONE, f"{guid} is stopped. diegod lrp start {guid}")
+        if self.desired.version > self.version and not self.desired.rollout.rolled_back:
+            later, by = self.desired.version, self.desired.provenance.by
+            return Verdict(FAILED, f"{guid} became version {later} meanwhile, by {by}")
+        return self._rollout_verdict() or self._up_verdict() or self._trouble_verdict(now)
+
+    def _rollout_verdict(self) -> Verdict | None:
+        """A rollout that waits for a person."""
+        guid, rollout = self.desired.process_guid, self.desired.rollout
+        if rollout.state == Rollout.PAUSED:
+            why = f": {rollout.reason}" if rollout.reason else ""
+            what = f"version {self.desired.version} is paused{why}"
+            return Verdict(
+                FAILED, f"{guid} {what}. diegod lrp resume {guid}, or diegod lrp rollback {guid}"
+            )
+        if rollout.state == Rollout.CANARIES:
+            what = f"{guid} waits with healthy canaries of version {self.desired.version}"
+            return Verdict(
+                DONE, f"{what}. diegod lrp promote {guid}, or diegod lrp rollback {guid}"
+            )
+        return None
+
+    def _up_verdict(self) -> Verdict | None:
         up = {row.index for row in self.rows.values() if self._is_up(row)}
-        if len(up) >= wanted:
-            return Verdict(DONE, f"{guid} is running: {len(up)} of {wanted}")
-        for row in sorted(self.rows.values(), key=lambda row: row.index):
-            if self._crashes_repeatedly(row):
-                return Verdict(FAILED, self._crash_line(row))
+        wanted = self._wanted()
+        if len(up) < wanted or self.must_go & self.rows.keys() or not self._brain_is_done():
+            return None
+        guid = self.desired.process_guid
+        if self._is_rolled_back():
+            what = f"{guid} version {self.version} failed: {self._reason()}"
+            back = f"It went back: {len(up)} of {wanted} run. diegod lrp history {guid}"
+            return Verdict(FAILED, f"{what}. {back}")
+        return Verdict(DONE, f"{guid} is running: {len(up)} of {wanted}")
+
+    def _wanted(self) -> int:
+        if not self._is_global():
+            return self.desired.instances
+        return len({r.index for r in self.rows.values() if r.presence == ActualLrp.ORDINARY})
+
+    def _brain_is_done(self) -> bool:
+        """Only the brain knows which cells a GLOBAL one is for."""
+        if self._is_global():
+            return self.desired.rollout.state == Rollout.DONE
+        return not self._is_rolling()
+
+    def _trouble_verdict(self, now: float) -> Verdict | None:
+        if not self._is_rolling():
+            for row in sorted(self.rows.values(), key=lambda row: row.index):
+                if self._crashes_repeatedly(row):
+                    return Verdict(FAILED, self._crash_line(row))
         return self._placement_verdict(now)
 
     def _crashes_repeatedly(self, row: ActualLrp) -> bool:
@@ -103,8 +176,9 @@ class Progress:
         policy = self.desired.crash_policy
         given = policy.HasField("immediate_restarts")
         at_once = policy.immediate_restarts if given else IMMEDIATE_RESTARTS
-        ours = row.definition_revision == self.desired.definition_revision
-        return ours and row.state == ActualLrp.CRASHED and row.crash_count > at_once
+        return (
+            self._is_ours(row) and row.state == ActualLrp.CRASHED and row.crash_count > at_once
+        )
 
     def _crash_line(self, row: ActualLrp) -> str:
         next_try = restart(self.desired.crash_policy, row.crash_count, crashed_at=0.0, now=-1.0)
@@ -118,10 +192,10 @@ class Progress:
         for row in sorted(self.rows.values(), key=lambda row: row.index):
             since = self.refused_since.get(row.index)
             if since is not None and now - since >= PLACEMENT_PATIENCE_S:
-                guid = self.desired.process_guid
+                ref, guid = instance_ref(row), self.desired.process_guid
                 message = (
-                    f"{instance_ref(row)} could not be placed: {row.placement_error}. "
-                    f"It will be when a cell has room; or: diegod lrp rm {guid}"
+                    f"{ref} could not be placed: {row.placement_error}. It will be when a cell "
+                    f"has room: diegod explain {ref}; or: diegod lrp rm {guid}"
                 )
                 return Verdict(NOT_PLACED, message)
         return None

@@ -1,15 +1,18 @@
-"""Waiting at the terminal for an LRP to come up. Leaving changes nothing: the work goes on."""
+"""Waiting at the terminal for an LRP to come up or to end. The work goes on without us too."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from diegod.cli.errors import CliError
-from diegod.cli.lrp_progress import Progress, Verdict
+from diegod.cli.lrp_ending import Ending
+from diegod.cli.lrp_progress import Progress
+from diegod.cli.lrp_verdict import Verdict, Watcher
 from diegod.cli.session import Session
 from diegod.cli.views import instances_text
+from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.event_pb2 import WatchReply
-from diegod.v1.record_pb2 import DesiredLrp
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp
 
 if TYPE_CHECKING:
     from diegod.client import Client
@@ -18,44 +21,76 @@ if TYPE_CHECKING:
 async def wait_until_up(session: Session, client: "Client", desired: DesiredLrp) -> None:
     """Show how it comes up; CliError when it doesn't."""
     guid = desired.process_guid
-    wanted = instances_text(desired.instances)
-    session.say(f"{guid}  {wanted}  (revision {desired.definition_revision})")
+    session.say(f"{guid}  {_headline(desired)}")
+    progress = Progress(desired, session.clock.monotonic())
+    verdict = await _watched(session, client, progress, guid)
+    session.say(f"{verdict.message}.   diegod lrp logs {guid} -f")
+
+
+async def wait_until_replaced(
+    session: Session, client: "Client", desired: DesiredLrp, old: ActualLrp
+) -> None:
+    """Until all instances run, and this one is gone."""
+    gone = frozenset([old.instance_guid])
+    progress = Progress(desired, session.clock.monotonic(), must_go=gone)
+    verdict = await _watched(session, client, progress, desired.process_guid)
+    session.say(verdict.message)
+
+
+async def wait_until_gone(
+    session: Session, client: "Client", desired: DesiredLrp, *, removed: bool
+) -> None:
+    """Until no instance is left; with `removed`, nor the LRP itself."""
+    ending = Ending(desired, session.clock.monotonic(), removed=removed)
+    verdict = await _watched(session, client, ending, desired.process_guid)
+    session.say(verdict.message)
+
+
+def _headline(desired: DesiredLrp) -> str:
+    version = f"version {desired.version} · " if desired.version else ""
+    if desired.mode == LrpDefinition.GLOBAL:
+        wanted = "one instance on each cell"
+    else:
+        wanted = instances_text(desired.instances)
+    return f"{version}{wanted}  (revision {desired.definition_revision})"
+
+
+async def _watched(session: Session, client: "Client", watcher: Watcher, guid: str) -> Verdict:
     try:
-        verdict = await _verdict(session, client.lrps.watch(guid), desired)
+        verdict = await _verdict(session, client.lrps.watch(guid), watcher)
     except asyncio.CancelledError:
         session.say(f"\n{guid} goes on without us. diegod lrp show {guid}")
         raise
     if verdict.status:
         raise CliError(verdict.message, verdict.status)
-    session.say(f"{verdict.message}.   diegod lrp logs {guid} -f")
+    return verdict
 
 
 async def _verdict(
-    session: Session, replies: AsyncIterator[WatchReply], desired: DesiredLrp
+    session: Session, replies: AsyncIterator[WatchReply], watcher: Watcher
 ) -> Verdict:
-    """Observe until there is one; also while nothing happens, at the progress's own deadline."""
+    """Observe until there is one; also while nothing happens, at the watcher's own deadline."""
     clock = session.clock
-    progress = Progress(desired, clock.monotonic())
     begun = False
     coming = asyncio.ensure_future(anext(replies))
     try:
         while True:
-            at = progress.deadline()
+            at = watcher.deadline()
             timeout_s = None if at is None else max(0.0, at - clock.monotonic())
             await asyncio.wait((coming,), timeout=timeout_s)
             if coming.done():
                 reply = coming.result()
                 coming = asyncio.ensure_future(anext(replies))
                 begun = begun or reply.rows_end
-                _observe(session, progress, reply)
-            verdict = progress.verdict(clock.monotonic())
+                _observe(session, watcher, reply)
+            verdict = watcher.verdict(clock.monotonic())
             if begun and verdict is not None:
                 return verdict
     finally:
         coming.cancel()
 
 
-def _observe(session: Session, progress: Progress, reply: WatchReply) -> None:
+def _observe(session: Session, watcher: Watcher, reply: WatchReply) -> None:
     for change in [*reply.rows, *reply.changes]:
-        for line in progress.observe(change, session.clock.monotonic()):
+        for line in watcher.observe(change, session.clock.monotonic()):
             session.say(line)

@@ -1,38 +1,32 @@
-"""`diegod task …`: one-off work."""
+"""`diegod task …`: one-off work: running one, and looking at them.
 
-import asyncio
+The other verbs are registered by the modules that are imported for it.
+"""
+
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from diegod.cli import task_end, task_schedule, task_submit
 from diegod.cli.errors import FAILED, USAGE, CliError
-from diegod.cli.quantities import memory_mb
-from diegod.cli.refs import chosen
 from diegod.cli.render import print_fields, print_json, print_row, print_rows, print_yaml
 from diegod.cli.session import Output, Session
-from diegod.cli.spec_input import admitted, environment, read_tasks
+from diegod.cli.spec_input import admitted, environment
+from diegod.cli.task_app import RefArgument, RefsArgument, app, find, memory_of
+from diegod.cli.task_submit import desired
 from diegod.cli.task_table import task_fields
-from diegod.cli.verbs import DomainOption, WorkDomainOption, noun, verb
+from diegod.cli.verbs import DomainOption, WorkDomainOption, verb
 from diegod.cli.views import task_view
-from diegod.models.errors import DomainError, Reason
 from diegod.models.json_form import json_form, spec_form
 from diegod.v1.definition_pb2 import TaskDefinition
 from diegod.v1.record_pb2 import Task
-from diegod.v1.task_pb2 import DesireTaskReply
 from diegod.world import RandomIds
 
-if TYPE_CHECKING:
-    from diegod.client import Client
-
-app = noun("Tasks: one-off work, started at most once, ever.")
+__all__ = ["app", "find", "memory_of", "task_end", "task_schedule", "task_submit"]
 
 DEFAULT_ROOTFS = "preloaded:busybox"
-_AT_ONCE = 32
-
-RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A guid or its prefix.")]
-RefsArgument = Annotated[list[str], typer.Argument(metavar="REF", help="Guids or prefixes.")]
 
 
 @verb(app, "run", runs_a_program=True)
@@ -50,6 +44,13 @@ async def run(
         float,
         typer.Option("--timeout-s", metavar="S", min=0, help="Kill it after this long; 0: never."),
     ] = 0,
+    cell: Annotated[str, typer.Option("--on", metavar="CELL", help="On this cell alone.")] = "",
+    result_file: Annotated[
+        str, typer.Option("--result-file", metavar="PATH", help="Its first 10 KiB are the result.")
+    ] = "",
+    callback: Annotated[
+        str, typer.Option("--callback", metavar="URL", help="POSTed to when it has ended.")
+    ] = "",
     domain: WorkDomainOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Print its guid and leave.")] = False,
     remove: Annotated[bool, typer.Option("--rm", help="Delete its record at the end.")] = False,
@@ -71,82 +72,15 @@ async def run(
         definition.memory_mb = memory_of(memory)
     if timeout_s:
         definition.execution_timeout_ms = round(timeout_s * 1000)
+    if cell:
+        definition.placement.cell_id = cell
+    definition.result_file, definition.completion_callback_url = result_file, callback
     admitted(definition)
     if detach:
-        await _submit(session, [definition], wait=False)
-        return 0
+        return await desired(session, [definition], wait=False)
     from diegod.cli.task_run import run_attached
 
     return await run_attached(session, definition, remove=remove)
-
-
-def memory_of(text: str) -> int:
-    """-m as megabytes."""
-    try:
-        return memory_mb(text)
-    except ValueError as error:
-        raise CliError(f"-m: {error}", USAGE) from None
-
-
-@verb(app, "submit")
-async def submit(
-    session: Session,
-    file: Annotated[list[str], typer.Argument(metavar="FILE", help='Spec files, or "-".')],
-    wait: Annotated[bool, typer.Option("--wait", help="Until all have ended.")] = False,
-) -> int:
-    """Store the tasks of spec files; one answer each, in order."""
-    return await _submit(session, read_tasks(file), wait=wait)
-
-
-async def _submit(session: Session, definitions: list[TaskDefinition], *, wait: bool) -> int:
-    """Desire all of them; what is refused does not stop the others."""
-    async with session.client() as client:
-        answers = await _desire_all(client, definitions)
-        stored = [answer.task for answer in answers if isinstance(answer, DesireTaskReply)]
-        for definition, answer in zip(definitions, answers, strict=True):
-            session.say(_answer_line(definition.task_guid, answer))
-        if wait:
-            stored = [await client.tasks.wait(task.task_guid) for task in stored]
-    _print_submitted(session, stored, wait=wait)
-    refusals = [answer for answer in answers if isinstance(answer, DomainError)]
-    if refusals:
-        count, all_of_them = len(refusals), len(definitions)
-        raise DomainError(refusals[0].reason, f"{count} of {all_of_them} tasks were refused")
-    return FAILED if wait and any(task.failed for task in stored) else 0
-
-
-async def _desire_all(
-    client: "Client", definitions: list[TaskDefinition]
-) -> list[DesireTaskReply | DomainError]:
-    """One answer each, in order; a few at a time, so that a long file does not take its time."""
-    turn = asyncio.Semaphore(_AT_ONCE)
-
-    async def desire(definition: TaskDefinition) -> DesireTaskReply | DomainError:
-        async with turn:
-            try:
-                return await client.tasks.desire(definition, cause="diegod task submit")
-            except DomainError as error:
-                if error.reason in (Reason.RESOURCE_EXISTS, Reason.INVALID_REQUEST):
-                    return error
-                raise
-
-    return await asyncio.gather(*(desire(each) for each in definitions))
-
-
-def _answer_line(guid: str, answer: DesireTaskReply | DomainError) -> str:
-    if isinstance(answer, DomainError):
-        return f"diegod: task {guid}: {answer.message}"
-    there = "is already there" if answer.already_there else "is stored"
-    return f"task {guid} {there} ({Task.State.Name(answer.task.state)})"
-
-
-def _print_submitted(session: Session, tasks: list[Task], *, wait: bool) -> None:
-    """For people the guids of what was just stored are enough; what has ended is shown."""
-    if session.output is Output.TABLE and not wait:
-        for task in tasks:
-            print(task.task_guid)
-    else:
-        print_rows(session, task_view(session.clock.wall()), tasks)
 
 
 @verb(app, "ls", aliases=["list"])
@@ -205,54 +139,7 @@ async def wait(session: Session, refs: RefsArgument) -> int:
     """Wait until the tasks have ended; 1 if any of them failed."""
     async with session.client() as client:
         guids = [(await find(client, ref)).task_guid for ref in refs]
-        ended = [await client.tasks.wait(guid) for guid in guids]
+        by_guid = {task.task_guid: task async for task in client.tasks.ends(guids)}
+    ended = [by_guid[guid] for guid in guids]
     print_rows(session, task_view(session.clock.wall()), ended)
     return FAILED if any(task.failed for task in ended) else 0
-
-
-@verb(app, "cancel")
-async def cancel(
-    session: Session,
-    refs: Annotated[list[str] | None, typer.Argument(metavar="REF")] = None,
-    domain: Annotated[str, typer.Option("-d", "--domain", help="Every task of this domain.")] = "",
-) -> None:
-    """Cancel tasks: what has not started never will, what runs is stopped."""
-    if bool(refs) == bool(domain):
-        raise CliError("name the tasks, or a whole domain: diegod task cancel -d DOMAIN", USAGE)
-    async with session.client() as client:
-        if domain:
-            tasks = await client.tasks.list(domain=domain)
-            guids = [each.task_guid for each in tasks if each.state != Task.COMPLETED]
-        else:
-            guids = [(await find(client, ref)).task_guid for ref in refs or []]
-        cancelled = [await client.tasks.cancel(guid, "diegod task cancel") for guid in guids]
-    _print_changed(session, cancelled, "cancelled")
-
-
-@verb(app, "rm")
-async def rm(session: Session, refs: RefsArgument) -> None:
-    """Delete the records of tasks that have ended."""
-    async with session.client() as client:
-        tasks = [await find(client, ref) for ref in refs]
-        for task in tasks:
-            await client.tasks.delete(task.task_guid, cause="diegod task rm")
-    _print_changed(session, tasks, "deleted")
-
-
-def _print_changed(session: Session, tasks: list[Task], what: str) -> None:
-    if session.output in (Output.TABLE, Output.WIDE):
-        for task in tasks:
-            session.say(f"task {task.task_guid} {what}")
-    else:
-        print_rows(session, task_view(0), tasks)
-
-
-async def find(client: "Client", ref: str) -> Task:
-    """The task that is meant: by its guid, or by a prefix that no other has."""
-    try:
-        return await client.tasks.get(ref)
-    except DomainError as error:
-        if error.reason is not Reason.RESOURCE_NOT_FOUND:
-            raise
-    known = [task.task_guid for task in await client.tasks.list()]
-    return await client.tasks.get(chosen(ref, known, "task"))

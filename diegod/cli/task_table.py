@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from diegod.cli.quantities import amount_mb
 from diegod.cli.views import task_result
-from diegod.v1.record_pb2 import Task
+from diegod.v1.definition_pb2 import Dependency
+from diegod.v1.record_pb2 import Callback, Task
 
 
 def task_fields(task: Task) -> Iterator[tuple[str, str]]:
@@ -20,6 +21,12 @@ def task_fields(task: Task) -> Iterator[tuple[str, str]]:
     yield "created", task.created_at.ToJsonString() if task.HasField("created_at") else ""
     yield "started", task.started_at.ToJsonString() if task.HasField("started_at") else ""
     yield "completed", task.completed_at.ToJsonString() if task.HasField("completed_at") else ""
+    yield "failure", Task.Failure.Name(task.failure) if task.failed else ""
+    yield "reason", task.failure_reason
+    yield "result file", task.result
+    yield "callback", _callback(task.callback) if task.HasField("callback") else ""
+    yield "made by", _schedule(task)
+    yield "waits for", ", ".join(dependency_text(each) for each in task.depends_on)
     yield "rejections", str(task.rejection_count or "")
     yield "rejected because", task.rejection_reason
     yield "rootfs", task.definition.rootfs
@@ -29,3 +36,30 @@ def task_fields(task: Task) -> Iterator[tuple[str, str]]:
     yield "revision", str(task.provenance.revision)
     yield "last changed by", task.provenance.by
     yield "because", task.provenance.cause
+
+
+def dependency_text(dependency: Dependency) -> str:
+    """`lrp db`, `task schema-17 (SUCCEEDED)`."""
+    what = f"lrp {dependency.lrp}" if dependency.lrp else f"task {dependency.task}"
+    if dependency.condition == Dependency.DEFAULT:
+        return what
+    return f"{what} ({Dependency.Condition.Name(dependency.condition)})"
+
+
+def _callback(callback: Callback) -> str:
+    """What has become of the telling."""
+    tries = f"{callback.tries} {'try' if callback.tries == 1 else 'tries'}"
+    if callback.delivered:
+        return f"{callback.url}: delivered (HTTP {callback.http_status})"
+    if callback.given_up:
+        return f"{callback.url}: given up after {tries}: {callback.last_error}"
+    if not callback.tries:
+        return f"{callback.url}: not called yet"
+    due = callback.next_try_at.ToJsonString()
+    return f"{callback.url}: {tries} failed, next at {due}: {callback.last_error}"
+
+
+def _schedule(task: Task) -> str:
+    """The schedule, and the slot if it was the clock."""
+    slot = f", for {task.slot.ToJsonString()}" if task.HasField("slot") else ", by dispatch"
+    return f"schedule {task.schedule_name}{slot}" if task.schedule_name else ""

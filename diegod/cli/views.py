@@ -21,7 +21,7 @@ def task_result(task: Task) -> str:
     """How a task ended, or why it has not begun."""
     if task.state == Task.PENDING:
         return task.placement_error or task.rejection_reason
-    if task.state != Task.COMPLETED:
+    if task.state not in (Task.COMPLETED, Task.RESOLVING):
         return ""
     if task.outcome_unknown:
         return f"outcome unknown: {task.failure_reason}"
@@ -148,6 +148,15 @@ def _tags(cell: Cell) -> str:
     return " ".join([*cell.placement_tags, *(f"({tag})" for tag in cell.optional_placement_tags)])
 
 
+def cell_note(cell: Cell) -> str:
+    """Why a cell takes no new work; nothing where it does."""
+    by_operator = "cordoned" if cell.cordoned else ""
+    if cell.HasField("drain"):
+        by_operator = f"drained until {cell.drain.deadline_at.ToJsonString()}"
+    accepted = "its loss is accepted" if cell.loss_accepted else ""
+    return "; ".join(text for text in (by_operator, accepted, cell.unhealthy_reason) if text)
+
+
 def cell_view(now: float) -> View[cell_pb2.CellStatus]:
     return View(
         columns=[
@@ -160,7 +169,7 @@ def cell_view(now: float) -> View[cell_pb2.CellStatus]:
             Column("CONTAINERS", lambda s: f"{s.used.containers} of {s.cell.capacity.containers}"),
             Column("BACKEND", lambda s: s.cell.backend),
             Column("SINCE", lambda s: since(s.cell.since, now)),
-            Column("NOTE", lambda s: s.cell.unhealthy_reason),
+            Column("NOTE", lambda s: cell_note(s.cell)),
             Column("DISK", lambda s: _of(s.used.disk_mb, s.cell.capacity.disk_mb), wide=True),
             Column("ADDRESS", lambda s: s.cell.address, wide=True),
             Column("TAGS", lambda s: _tags(s.cell), wide=True),

@@ -5,6 +5,7 @@ from diegod.v1 import cell_pb2
 from diegod.world import Ids
 
 _SERVICE = "diegod.v1.CellService"
+Verb = cell_pb2.ControlCellRequest.Verb
 
 
 class Cells:
@@ -27,14 +28,9 @@ class Cells:
         ]
 
     async def control(
-        self,
-        cell_id: str,
-        verb: cell_pb2.ControlCellRequest.Verb.ValueType,
-        *,
-        deadline_ms: int = 0,
-        cause: str = "",
+        self, cell_id: str, verb: Verb.ValueType, *, deadline_ms: int = 0, cause: str = ""
     ) -> cell_pb2.ControlCellReply:
-        """Cordon, uncordon, drain (`deadline_ms` from now; 0: 10 min), remove, accept its loss."""
+        """CORDON, UNCORDON, DRAIN, REMOVE or ACCEPT_LOSS; the deadline is that of a drain."""
         request = cell_pb2.ControlCellRequest(
             request_id=self._ids.new_id(),
             cell_id=cell_id,

@@ -8,10 +8,12 @@ from typing import Self
 
 from diegod.client.cells import Cells
 from diegod.client.connect import Connection, connect
+from diegod.client.domains import Domains
 from diegod.client.logs import Logs
 from diegod.client.lrps import Lrps
 from diegod.client.members import Members
 from diegod.client.ports import begun_within
+from diegod.client.schedules import Schedules
 from diegod.client.tasks import Tasks
 from diegod.config.contexts import Target, TlsFiles, resolve
 from diegod.v1 import cluster_pb2, record_pb2, stream_pb2
@@ -70,6 +72,8 @@ class Client:
         self.tasks = Tasks(connection.cluster, ids, timeout_s)
         self.lrps = Lrps(connection.cluster, ids, timeout_s)
         self.cells = Cells(connection.cluster, ids, timeout_s)
+        self.schedules = Schedules(connection.cluster, ids, timeout_s)
+        self.domains = Domains(connection.cluster, ids, timeout_s)
         self.members = Members(connection.cluster, timeout_s)
 
     def logs(

@@ -9,6 +9,7 @@ from diegod.v1.event_pb2 import WatchReply, WatchRequest
 from diegod.world import Ids
 
 _SERVICE = "diegod.v1.LrpService"
+Verb = lrp_pb2.ControlLrpRequest.Verb
 
 
 class Lrps:
@@ -79,13 +80,13 @@ class Lrps:
     async def control(
         self,
         guid: str,
-        verb: lrp_pb2.ControlLrpRequest.Verb.ValueType,
+        verb: Verb.ValueType,
         *,
         to_version: int = 0,
         expected_revision: int = 0,
         cause: str = "",
     ) -> lrp_pb2.ControlLrpReply:
-        """Stop, start, restart, pause, resume, promote, or roll back (to the last stable one)."""
+        """STOP, START, RESTART, PAUSE, RESUME, PROMOTE or ROLLBACK."""
         request = lrp_pb2.ControlLrpRequest(
             request_id=self._ids.new_id(),
             process_guid=guid,
@@ -98,19 +99,19 @@ class Lrps:
         return reply
 
     async def retire(self, guid: str, index: int, cause: str = "") -> record_pb2.ActualLrp:
-        """Have one instance replaced; as it is now, running until its replacement runs."""
+        """Have one instance replaced; the instance as it was asked to go."""
         request = lrp_pb2.RetireInstanceRequest(
             request_id=self._ids.new_id(), process_guid=guid, index=index, cause=cause
         )
         reply: lrp_pb2.RetireInstanceReply = await self._call("Retire", request)
         return reply.instance
 
-    async def history(self, guid: str) -> lrp_pb2.LrpHistoryReply:
-        """The versions that are kept, with their definitions, the latest first."""
+    async def history(self, guid: str) -> list[record_pb2.LrpVersion]:
+        """The versions that are kept, the latest first, with their definitions."""
         reply: lrp_pb2.LrpHistoryReply = await self._call(
             "History", lrp_pb2.LrpHistoryRequest(process_guid=guid)
         )
-        return reply
+        return list(reply.versions)
 
     async def list(self, *, domain: str = "") -> list[record_pb2.DesiredLrp]:
         """Every desired LRP, with counts of its instances, as of one revision."""

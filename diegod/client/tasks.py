@@ -11,6 +11,8 @@ from diegod.v1.event_pb2 import WatchRequest
 from diegod.world import Ids
 
 _SERVICE = "diegod.v1.TaskService"
+#: Somebody has taken up its result, or its callback is being called: the task itself is over.
+ENDED = (record_pb2.Task.COMPLETED, record_pb2.Task.RESOLVING)
 
 
 def task_definition(
@@ -133,7 +135,7 @@ class Tasks:
         return reply.revision
 
     async def follow(self, guid: str) -> AsyncIterator[record_pb2.Task]:
-        """The task as it is, then each time it has changed; ends after COMPLETED.
+        """The task as it is, then each time it has changed; ends when the task has.
 
         Raises RESOURCE_NOT_FOUND when there is none, or when it is removed meanwhile.
         """
@@ -145,17 +147,44 @@ class Tasks:
                     raise _no_task(guid)
                 found = True
                 yield change.task
-                if change.task.state == record_pb2.Task.COMPLETED:
+                if change.task.state in ENDED:
                     return
             if reply.rows_end and not found:
                 raise _no_task(guid)
 
     async def wait(self, guid: str) -> record_pb2.Task:
-        """The task once it is COMPLETED."""
+        """The task once it has ended."""
         last = record_pb2.Task()
         async for task in self.follow(guid):
             last = task
         return last
+
+    async def ends(self, guids: Iterable[str]) -> AsyncIterator[record_pb2.Task]:
+        """Each of these tasks as it ends, over one watch.
+
+        Raises RESOURCE_NOT_FOUND for one that is not there, or is removed before its end.
+        """
+        waiting = set(guids)
+        request = WatchRequest(kinds=["task"])
+        if len(waiting) == 1:
+            request.guid = next(iter(waiting))
+        seen: set[str] = set()
+        if not waiting:
+            return
+        async for reply in begun_within(self._cluster.watch(request), self._timeout_s):
+            for change in [*reply.rows, *reply.changes]:
+                if change.task.task_guid not in waiting:
+                    continue
+                seen.add(change.task.task_guid)
+                if change.verb == record_pb2.Change.REMOVED:
+                    raise _no_task(change.task.task_guid)
+                if change.task.state in ENDED:
+                    waiting.discard(change.task.task_guid)
+                    yield change.task
+            if not waiting:
+                return
+            if reply.rows_end and (lost := sorted(waiting - seen)):
+                raise _no_task(lost[0])
 
     async def _call(self, verb: str, request: Any) -> Any:
         return await self._cluster.call(f"{_SERVICE}/{verb}", request, self._timeout_s)

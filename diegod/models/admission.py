@@ -19,13 +19,24 @@ from diegod.v1 import definition_pb2
 
 __all__ = ["Definition", "fill_defaults", "lrp_row", "problems", "task_row"]
 
-Definition = definition_pb2.TaskDefinition | definition_pb2.LrpDefinition
+#: What runs in a container.
+Work = definition_pb2.TaskDefinition | definition_pb2.LrpDefinition
+Definition = (
+    Work
+    | definition_pb2.TaskScheduleDefinition
+    | definition_pb2.DomainDefinition
+)
 
 
 def problems(definition: Definition) -> list[Problem]:
     """Everything that is wrong with a definition, in the order of its fields; [] means admitted."""
     if isinstance(definition, definition_pb2.TaskDefinition):
         found = [*_task(definition)]
+    elif isinstance(definition, definition_pb2.TaskScheduleDefinition):
+        found = [*_schedule(definition)]
+    elif isinstance(definition, definition_pb2.DomainDefinition):
+        found = [*rules.required("domain", definition.domain)]
+        found += rules.domain("domain", definition.domain)
     else:
         found = [*_lrp(definition)]
     return [*found, *_size(definition)]
@@ -56,6 +67,14 @@ def _task(task: definition_pb2.TaskDefinition) -> Iterator[Problem]:
     yield from _labels(task)
 
 
+def _schedule(schedule: definition_pb2.TaskScheduleDefinition) -> Iterator[Problem]:
+    yield from rules.guid("name", schedule.name)
+    yield from rules.domain("domain", schedule.domain)
+    for problem in _task(schedule.task):
+        if problem.path != "task_guid":
+            yield Problem(f"task.{problem.path}", problem.message)
+
+
 def _lrp(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:
     yield from rules.guid("process_guid", lrp.process_guid)
     yield from rules.between("instances", lrp.instances, 0, limits.INSTANCES_MAX)
@@ -74,7 +93,7 @@ def _lrp(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:
     yield from dependencies("depends_on", lrp.depends_on, ("lrp", lrp.process_guid))
 
 
-def _container(definition: Definition) -> Iterator[Problem]:
+def _container(definition: Work) -> Iterator[Problem]:
     """What tasks and LRPs have in common: where it comes from, what runs, what it may use."""
     yield from rules.domain("domain", definition.domain)
     yield from rules.rootfs("rootfs", definition.rootfs)
@@ -93,7 +112,7 @@ def _container(definition: Definition) -> Iterator[Problem]:
     yield from rules.environment("environment_variables", definition.environment_variables)
 
 
-def _labels(definition: Definition) -> Iterator[Problem]:
+def _labels(definition: Work) -> Iterator[Problem]:
     yield from rules.placement_tags("placement_tags", definition.placement_tags)
     yield from rules.strategy("placement.strategy", definition.placement.strategy)
     if definition.placement.cell_id:

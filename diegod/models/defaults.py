@@ -39,8 +39,18 @@ _UPDATE = {
 }
 
 
-def fill_defaults(definition: definition_pb2.TaskDefinition | definition_pb2.LrpDefinition) -> None:
+def fill_defaults(
+    definition: definition_pb2.TaskDefinition
+    | definition_pb2.LrpDefinition
+    | definition_pb2.TaskScheduleDefinition,
+) -> None:
     """Write down, in place, everything that has a default; twice is the same as once."""
+    if isinstance(definition, definition_pb2.TaskScheduleDefinition):
+        definition.domain = definition.domain or DEFAULT_DOMAIN
+        definition.time_zone = definition.time_zone or "UTC"
+        _fill(definition, {"late_ms": MINUTE_MS})
+        fill_defaults(definition.task)
+        return
     definition.domain = definition.domain or DEFAULT_DOMAIN
     _fill(definition, _CONTAINER)
     if definition.action.WhichOneof("action") == "run":

@@ -1007,3 +1007,28 @@ class LrpDefinition(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_timeout_ms) -> _WhichOneofReturnType__stop_timeout_ms | None: ...
 
 Global___LrpDefinition: _TypeAlias = LrpDefinition  # noqa: Y015
+
+@_typing.final
+class DomainDefinition(_message.Message):
+    """A domain, as a document beside others: applied again, it is fresh anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    TTL_S_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    ttl_s: _builtins.int
+    """0: always fresh"""
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+        ttl_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "ttl_s", b"ttl_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DomainDefinition: _TypeAlias = DomainDefinition  # noqa: Y015
