@@ -79,7 +79,8 @@ class CellHost(FakeHost):
     def _script_for(self, spec: ContainerSpec) -> Script:
         wants = dict(each.split("=", 1) for each in spec.argv[1:] if "=" in each)
         chance = random.Random(f"{self._seed} {spec.handle}")
-        prepare_s, start_s = chance.uniform(0.01, 0.4), chance.uniform(0.005, 0.1)
+        prepare_s = chance.uniform(0.01, 0.4)
+        start_s = chance.choice((chance.uniform(0.005, 0.1), chance.uniform(0.1, 1.0)))
         if spec.argv[0] == "true":
             return Script(prepare_s=prepare_s, start_s=start_s, runs_s=0.01)
         return Script(

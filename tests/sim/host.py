@@ -24,11 +24,16 @@ class Machine:
     """A name in the network and the clocks of one computer. Also a `world.Clock`."""
 
     def __init__(
-        self, name: str, loop: VirtualLoop, monotonic_offset_s: float, rate: float = 1.0
+        self,
+        name: str,
+        loop: VirtualLoop,
+        monotonic_offset_s: float,
+        rate: float = 1.0,
+        wall_error_s: float = 0.0,
     ) -> None:
         self.name = name
         self.rate = rate
-        self.wall_error_s = 0.0
+        self.wall_error_s = wall_error_s
         self._loop = loop
         self._monotonic_offset_s = monotonic_offset_s
 

@@ -51,6 +51,8 @@ class Ring(Stage):
         super().__init__(seed, loop, verbose)
         self.weather = weather
         self.faults_end_s = self.chance("times").uniform(*FAULTS_S)
+        # Minutes, at which schedules are due, come at any moment of a story.
+        self.begins_s = self.chance("times").uniform(0.0, 3600.0)
         build = Build()
         if self.chance("timing").random() < _PRODUCTION_TIMING:
             build = Build(timing=Timing())

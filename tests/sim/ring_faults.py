@@ -160,7 +160,9 @@ class RingNemesis(Nemesis):
         def die() -> None:
             self._count(f"{kind} killed at an await", took_place=True)
             role.kill()
-            self._ring.revive_later(role)
+            # Often at once: then what it had begun is still under way.
+            soon = self._chance.random() < 0.5
+            self._ring.revive_later(role, self._chance.uniform(0.0, 0.1) if soon else None)
 
         process.die_after(int(10 ** self._chance.uniform(*_TURNS_LEFT)), die)
 

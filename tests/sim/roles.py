@@ -104,7 +104,8 @@ class SimRole:
     def __init__(self, ring: "Stage", name: str) -> None:
         self.ring = ring
         self.name = name
-        self.machine = Machine(name, ring.loop, ring.chance("clocks").uniform(1000, 5000))
+        offset_s = ring.chance("clocks").uniform(1000, 5000)
+        self.machine = Machine(name, ring.loop, offset_s, wall_error_s=ring.begins_s)
         self.process: Process | None = None
         self.lives = 0
         self.may_live = True

@@ -57,6 +57,8 @@ class Stage:
 
     #: Where the trouble ends, in seconds from the beginning; a story sets it.
     faults_end_s = 0.0
+    #: What people call its beginning, in seconds after `host.EPOCH_S`.
+    begins_s = 0.0
     history: History
     processes: list[Process]
 
