@@ -33,7 +33,7 @@ class Simulation:
 
 SIMULATIONS = {
     "bbs": Simulation("bbs", bbs.simulate, (*bbs_faults.KINDS, *bbs.COUNTS), 100),
-    "ring": Simulation("ring", ring.simulate, ring_faults.KINDS, 50),
+    "ring": Simulation("ring", ring.simulate, (*ring_faults.KINDS, *ring.COUNTS), 50),
 }
 
 

@@ -125,6 +125,7 @@ class PeopleOfTasks:
         """The guid of a task that was deleted is nobody's for a day."""
         request = task_pb2.DesireTaskRequest(definition=definition)
         reply, _ = await self._workload.call("Task", "Desire", request)
+        self._ring.counts["guids refused"] += isinstance(reply, DomainError)
         if not isinstance(reply, DomainError):
             self._ring.complain(f"task {definition.task_guid} was deleted, and is desired again")
 

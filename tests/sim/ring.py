@@ -14,6 +14,7 @@ from typing import Any
 
 from diegod.internal.v1.command_pb2 import Command
 from diegod.raftbbs.raft.api import Timing
+from diegod.v1.lrp_pb2 import ControlLrpRequest
 from diegod.v1.record_pb2 import Change
 from tests.sim import checkers
 from tests.sim.checkers import Auditor, StartChecks
@@ -42,6 +43,34 @@ WRITE_WITHIN_S = 10.0
 STABLE_FOR_S = 1.0
 _LOOK_EVERY_S = 0.5
 _COMPARE_EVERY_S = 5.0
+
+
+#: What must happen at all in a block of seeds, beside the faults.
+COUNTS = (
+    "leader changes",
+    "tasks started",
+    "tasks of unknown outcome",
+    "tasks that waited for another",
+    "callbacks delivered",
+    "callbacks given up",
+    "slots fired",
+    "slots skipped",
+    "slots missed",
+    "tasks dispatched",
+    "guids refused",
+    "instances started",
+    "rollouts done",
+    "rollouts failed",
+    "rollouts rolled back",
+    "promotions",
+    "instances evacuated",
+    "instances reinstated",
+    "instances suspected",
+    "instances retired",
+    "cells drained",
+    "cells removed",
+    "short of room",
+)
 
 
 class Ring(Stage):
@@ -77,6 +106,22 @@ class Ring(Stage):
     def _judge(self, command: Command, before: Row | None, change: Change) -> None:
         self.floor.judge(command, before, change)
         self.slots.judge(command, before, change)
+        self._count(command, change)
+
+    def _count(self, command: Command, change: Change) -> None:
+        """What has come about, by the commands that were carried out."""
+        kind = command.WhichOneof("command") or ""
+        if name := _COUNTED.get(kind):
+            self.counts[name] += 1
+        if kind in ("fail_task", "complete_task"):
+            self.counts["tasks of unknown outcome"] += change.task.outcome_unknown
+        if kind == "start_task":
+            self.counts["tasks that waited for another"] += len(change.task.depends_on)
+        if kind == "control_lrp":
+            promoted = command.control_lrp.verb == ControlLrpRequest.PROMOTE
+            self.counts["promotions"] += promoted
+        if kind == "fail_rollout":
+            self.counts["rollouts rolled back"] += change.desired_lrp.rollout.rolled_back
 
     def machine_names(self) -> list[str]:
         return [*super().machine_names(), self.people.name]
@@ -219,17 +264,29 @@ class Ring(Stage):
     def report(self, converged_after_s: float) -> Report:
         counts = self.counts
         counts["leader changes"] = max(0, len(self.history.leaders) - 1)
+        counts["slots fired"] = len(self.slots.fired)
+        counts["tasks dispatched"] = counts["TaskSchedule Dispatch"]
+        counts["cells drained"], counts["cells removed"] = counts["cell drain"], counts["cell remove"]
         counts["tasks"] = len(self.workload.tasks)
         counts["tasks started"] = len(self.starts.tasks)
         counts["instances started"] = self.starts.instances
         counts["LRPs"] = len(self.workload.processes)
         counts["acknowledged writes"] = self.workload.acknowledged
         counts["writes of unknown outcome"] = self.workload.unknown
+        counts["slots skipped"] = self.slots.skipped
+        counts["slots missed"] = self.slots.missed
         counts["log entries"] = len(self.history.payloads)
         counts["messages lost"] = self.network.counts["messages lost"]
         return super().report(converged_after_s)
 
 
+_COUNTED = {
+    "finish_rollout": "rollouts done",
+    "fail_rollout": "rollouts failed",
+    "evacuate_instance": "instances evacuated",
+    "reinstate_instance": "instances reinstated",
+    "suspect_instance": "instances suspected",
+}
 Tell = Callable[[Ring], Coroutine[Any, Any, float]]
 
 
