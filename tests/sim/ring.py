@@ -266,7 +266,8 @@ class Ring(Stage):
         counts["leader changes"] = max(0, len(self.history.leaders) - 1)
         counts["slots fired"] = len(self.slots.fired)
         counts["tasks dispatched"] = counts["TaskSchedule Dispatch"]
-        counts["cells drained"], counts["cells removed"] = counts["cell drain"], counts["cell remove"]
+        counts["cells drained"] = counts["cell drain"]
+        counts["cells removed"] = counts["cell remove"]
         counts["tasks"] = len(self.workload.tasks)
         counts["tasks started"] = len(self.starts.tasks)
         counts["instances started"] = self.starts.instances

@@ -85,17 +85,21 @@ def test_one_end_of_the_back_off_never_contradicts_the_default_of_the_other(
 
 
 def test_the_comments_of_the_proto_say_the_same() -> None:
-    text = files("diegod.v1").joinpath("definition.proto").read_text(encoding="utf-8")
-    promised = re.findall(
-        r"optional uint\d+ (\w+) = \d+;\s*//[^\n]*?default (\d+)(?: (\w+))?", text
-    )
-    assert len(promised) >= 12
     lrp, task = an_lrp(), a_task()
     lrp.check_definition.checks.add().command_check.path = "x"
     for definition in (lrp, task):
         fill_defaults(definition)
-    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0])
-    for name, number, unit in promised:
+    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0], lrp.update)
+    promised = [(message, *each) for message in filled for each in _promised(message)]
+    assert len(promised) >= 20
+    for message, name, number, unit in promised:
         expected = int(number) * (_UNITS_MS.get(unit, 1) if name.endswith("_ms") else 1)
-        values = {getattr(m, name) for m in filled if name in m.DESCRIPTOR.fields_by_name}
-        assert values == {expected}, name
+        assert getattr(message, name) == expected, (message.DESCRIPTOR.name, name)
+
+
+def _promised(message: Any) -> list[tuple[str, str, str]]:
+    """Of each field of this message with a default: its name, the number, its unit."""
+    text = files("diegod.v1").joinpath("definition.proto").read_text(encoding="utf-8")
+    (body,) = re.findall(rf"^message {message.DESCRIPTOR.name} {{\n(.*?)^}}", text, re.S | re.M)
+    pattern = r"optional uint\d+ (\w+) = \d+;\s*//[^\n]*?default (\d+)(?: (\w+))?"
+    return re.findall(pattern, body)
