@@ -82,9 +82,16 @@ class Client:
         *,
         follow: bool = False,
         tail_lines: int = 0,
+        streams: Sequence[stream_pb2.LogChunk.Stream.ValueType] = (),
     ) -> Logs:
-        """The output of a task or an instance; followed until its container has ended."""
-        request = stream_pb2.ReadLogsRequest(follow=follow, tail_lines=tail_lines)
+        """The output of a task or an instance; followed until its container has ended.
+
+        `streams`: which of them; without any, what its program wrote. LogChunk.CELL is what its
+        cell did with it.
+        """
+        request = stream_pb2.ReadLogsRequest(
+            follow=follow, tail_lines=tail_lines, streams=streams
+        )
         if isinstance(of, record_pb2.Task):
             request.task_guid = of.task_guid
         else:
