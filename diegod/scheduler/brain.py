@@ -13,7 +13,7 @@ import structlog
 from diegod.contracts.strategy import PlacementFilter, PlacementStrategy
 from diegod.scheduler.bulletin import Bulletin
 from diegod.scheduler.core.auction import Rules
-from diegod.scheduler.core.mass_loss import Limits
+from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.lock import BrainLock, Lease
 from diegod.scheduler.ports import Bbs
 from diegod.scheduler.term import Term
@@ -61,7 +61,7 @@ class Brain:
         self._name = name
         self._rules = Rules(strategies, filters, default_strategy)
         self._limits = limits
-        self._lock = BrainLock(bbs, clock, ids)
+        self._lock = BrainLock(bbs, clock, ids, limits.settings(default_strategy))
         self._lease: Lease | None = None
         self._term: Term | None = None
         self._bulletin = Bulletin(bbs, clock)
@@ -90,7 +90,7 @@ class Brain:
             in_flight=len(term.in_flight) if term else 0,
             waiting=len(snapshot.pending) + len(snapshot.unclaimed),
             present_cells=snapshot.present_count,
-            missing_cells=len(snapshot.missing_since),
+            missing_cells=snapshot.missing_count,
         )
 
     async def _serve_terms(self) -> None:

@@ -11,6 +11,7 @@ from diegod.contracts.strategy import Work
 from diegod.scheduler.core.decision import process_key, task_key
 from diegod.scheduler.core.snapshot import TASK, Key, Snapshot, containers_of
 from diegod.scheduler.core.task_repairs import start_deadline
+from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, PlacementNeeds, Task
 
 
@@ -60,9 +61,11 @@ def _turn(lot: Lot) -> tuple[int, int, int, str, str]:
 
 def _is_wanted(snapshot: Snapshot, row: ActualLrp) -> bool:
     desired = snapshot.desired.get(row.process_guid)
-    if desired is None or row.index >= desired.instances:
+    if desired is None or desired.stopped or desired.removing:
         return False
-    return row.definition_revision >= desired.definition_revision
+    if desired.mode != LrpDefinition.GLOBAL and row.index >= desired.instances:
+        return False
+    return row.definition_revision == desired.definition_revision
 
 
 def _replaces(snapshot: Snapshot, row: ActualLrp) -> bool:

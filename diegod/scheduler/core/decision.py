@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import (
+    AwaitPromotion,
     Command,
     CreateInstance,
+    EvacuateInstance,
     ExpireTask,
+    FailRollout,
     FailTask,
+    FinishRollout,
+    ForgetLrp,
     PlaceInstance,
     PlaceTask,
     RefuseInstance,
     RefuseTask,
+    ReinstateInstance,
     RetireInstance,
     SuspectInstance,
     UnclaimInstance,
@@ -33,9 +39,12 @@ OnInstance: TypeAlias = (
     | UnclaimInstance
     | SuspectInstance
     | UnsuspectInstance
+    | EvacuateInstance
+    | ReinstateInstance
     | RetireInstance
 )
-Action: TypeAlias = OnTask | OnInstance | CreateInstance
+OnLrp: TypeAlias = FinishRollout | AwaitPromotion | FailRollout | ForgetLrp
+Action: TypeAlias = OnTask | OnInstance | OnLrp | CreateInstance
 
 #: PlaceTask -> place_task: which field of a command carries which message.
 _FIELD_OF = {
@@ -67,6 +76,8 @@ class Decision:
         if isinstance(action, CreateInstance):
             guid = f"{action.process_guid}/{action.index}"
             return RowVersion(name, guid, action.desired_revision)
+        if isinstance(action, OnLrp):
+            return RowVersion(name, action.process_guid, action.row_revision)
         guid = action.task_guid if isinstance(action, OnTask) else action.instance_guid
         return RowVersion(name, guid, action.row_revision)
 

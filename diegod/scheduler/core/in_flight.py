@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
 from diegod.scheduler.core.auction import Placement
 from diegod.scheduler.core.cell_table import CellTable
-from diegod.scheduler.core.decision import Decision, OnTask, RowVersion
+from diegod.scheduler.core.decision import Decision, OnLrp, OnTask, RowVersion
 from diegod.scheduler.core.snapshot import Key, Snapshot
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Task
 
 
 @dataclass
@@ -92,9 +93,11 @@ def _is_seen(snapshot: Snapshot, flight: _Flight) -> bool:
     if isinstance(action, CreateInstance):
         desired = snapshot.desired.get(action.process_guid)
         return desired is None or desired.provenance.revision != action.desired_revision
-    row = (
-        snapshot.tasks.get(action.task_guid)
-        if isinstance(action, OnTask)
-        else snapshot.instances.get(action.instance_guid)
-    )
+    row: Task | DesiredLrp | ActualLrp | None
+    if isinstance(action, OnLrp):
+        row = snapshot.desired.get(action.process_guid)
+    elif isinstance(action, OnTask):
+        row = snapshot.tasks.get(action.task_guid)
+    else:
+        row = snapshot.instances.get(action.instance_guid)
     return row is None or row.provenance.revision != action.row_revision
