@@ -45,11 +45,14 @@ class _Claim:
 
 
 class BrainLock:
-    def __init__(self, bbs: Bbs, clock: Clock, ids: Ids, settings: BrainSettings) -> None:
+    def __init__(
+        self, bbs: Bbs, clock: Clock, ids: Ids, settings: BrainSettings | None = None
+    ) -> None:
+        """`settings` stand beside the lock for all who explain what its holder does."""
         self._bbs = bbs
-        self._settings = settings  # written down for those who explain what the holder does
         self._clock = clock
         self._ids = ids
+        self._settings = settings
         self.why_not = ""  # why the last try did not get the lock
 
     async def acquire(self) -> Lease:

@@ -29,6 +29,7 @@ from diegod.scheduler.pace import Pace
 from diegod.scheduler.ports import Bbs
 from diegod.world import Clock, Ids
 
+FULL_PASS_EVERY_S = 30.0
 _RETRY_REFUSED_EVERY_S = 1.0
 _COMMANDS_MAX = 500
 
@@ -115,7 +116,7 @@ class Term:
         self._retry_refused |= bulletin.take_room_grew() or bool(overdue)
         is_full = bulletin.take_began() or elapsed >= self._full_pass_at
         if is_full:
-            self._full_pass_at = elapsed + self._limits.full_pass_s
+            self._full_pass_at = elapsed + FULL_PASS_EVERY_S
         await self._converge(all_keys(bulletin.snapshot) if is_full else keys)
         await self._hold_auction(is_full)
 
