@@ -26,7 +26,7 @@ def converge(
     for key in reviewed:
         if key.kind == PROCESS:
             repair_process(sheet, key.guid)
-        elif (task := snapshot.tasks.get(key.guid)) is not None:
+        elif key.kind == TASK and (task := snapshot.tasks.get(key.guid)) is not None:
             repair_task(sheet, task)
     return Repairs(tuple(sheet.decisions), tuple(sheet.deadlines), reviewed, sheet.mass_loss)
 

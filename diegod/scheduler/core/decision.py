@@ -9,29 +9,44 @@ from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import (
     AwaitPromotion,
+    ClaimCallback,
     Command,
     CreateInstance,
     EvacuateInstance,
     ExpireTask,
     FailRollout,
     FailTask,
+    FinishCallback,
     FinishRollout,
+    FireSchedule,
     ForgetLrp,
     PlaceInstance,
     PlaceTask,
     RefuseInstance,
     RefuseTask,
     ReinstateInstance,
+    ReopenTask,
     RetireInstance,
+    SkipSlots,
     SuspectInstance,
     UnclaimInstance,
     UnsuspectInstance,
     WithdrawInstance,
     WithdrawTask,
 )
-from diegod.scheduler.core.snapshot import PROCESS, TASK, Key
+from diegod.scheduler.core.snapshot import PROCESS, SCHEDULE, TASK, Key
 
-OnTask: TypeAlias = PlaceTask | RefuseTask | WithdrawTask | FailTask | ExpireTask
+OnTask: TypeAlias = (
+    PlaceTask
+    | RefuseTask
+    | WithdrawTask
+    | FailTask
+    | ExpireTask
+    | ClaimCallback
+    | FinishCallback
+    | ReopenTask
+)
+OnSchedule: TypeAlias = FireSchedule | SkipSlots
 OnInstance: TypeAlias = (
     PlaceInstance
     | RefuseInstance
@@ -44,7 +59,7 @@ OnInstance: TypeAlias = (
     | RetireInstance
 )
 OnLrp: TypeAlias = FinishRollout | AwaitPromotion | FailRollout | ForgetLrp
-Action: TypeAlias = OnTask | OnInstance | OnLrp | CreateInstance
+Action: TypeAlias = OnTask | OnInstance | OnLrp | OnSchedule | CreateInstance
 
 #: PlaceTask -> place_task: which field of a command carries which message.
 _FIELD_OF = {
@@ -67,7 +82,7 @@ class RowVersion(NamedTuple):
 class Decision:
     action: Action
     reason: str  # one sentence; it becomes the cause of the change
-    key: Key  # the task or process that it belongs to
+    key: Key  # the task, process or schedule that it belongs to
 
     @property
     def about(self) -> RowVersion:
@@ -78,6 +93,8 @@ class Decision:
             return RowVersion(name, guid, action.desired_revision)
         if isinstance(action, OnLrp):
             return RowVersion(name, action.process_guid, action.row_revision)
+        if isinstance(action, OnSchedule):  # a schedule may be called as some task is
+            return RowVersion(name, f"schedule {action.name}", action.row_revision)
         guid = action.task_guid if isinstance(action, OnTask) else action.instance_guid
         return RowVersion(name, guid, action.row_revision)
 
@@ -98,3 +115,7 @@ def task_key(task_guid: str) -> Key:
 
 def process_key(process_guid: str) -> Key:
     return Key(PROCESS, process_guid)
+
+
+def schedule_key(name: str) -> Key:
+    return Key(SCHEDULE, name)

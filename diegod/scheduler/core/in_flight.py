@@ -10,9 +10,16 @@ from dataclasses import dataclass
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
 from diegod.scheduler.core.auction import Placement
 from diegod.scheduler.core.cell_table import CellTable
-from diegod.scheduler.core.decision import Decision, OnLrp, OnTask, RowVersion
+from diegod.scheduler.core.decision import (
+    Decision,
+    OnInstance,
+    OnLrp,
+    OnSchedule,
+    OnTask,
+    RowVersion,
+)
 from diegod.scheduler.core.snapshot import Key, Snapshot
-from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Task
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Task, TaskSchedule
 
 
 @dataclass
@@ -93,11 +100,19 @@ def _is_seen(snapshot: Snapshot, flight: _Flight) -> bool:
     if isinstance(action, CreateInstance):
         desired = snapshot.desired.get(action.process_guid)
         return desired is None or desired.provenance.revision != action.desired_revision
-    row: Task | DesiredLrp | ActualLrp | None
-    if isinstance(action, OnLrp):
-        row = snapshot.desired.get(action.process_guid)
-    elif isinstance(action, OnTask):
-        row = snapshot.tasks.get(action.task_guid)
-    else:
-        row = snapshot.instances.get(action.instance_guid)
+    if snapshot.revision < action.row_revision:  # the watch is still behind
+        return False
+    row = _row(snapshot, action)
     return row is None or row.provenance.revision != action.row_revision
+
+
+def _row(
+    snapshot: Snapshot, action: OnTask | OnInstance | OnLrp | OnSchedule
+) -> Task | ActualLrp | DesiredLrp | TaskSchedule | None:
+    if isinstance(action, OnTask):
+        return snapshot.tasks.get(action.task_guid)
+    if isinstance(action, OnSchedule):
+        return snapshot.schedules.get(action.name)
+    if isinstance(action, OnLrp):
+        return snapshot.desired.get(action.process_guid)
+    return snapshot.instances.get(action.instance_guid)

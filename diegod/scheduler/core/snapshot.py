@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.definition_pb2 import Dependency, LrpDefinition
 from diegod.v1.record_pb2 import (
     ActualLrp,
     Cell,
@@ -21,21 +21,24 @@ from diegod.v1.record_pb2 import (
     Domain,
     PlacementNeeds,
     Task,
+    TaskSchedule,
 )
 
 Occupant: TypeAlias = Task | ActualLrp
-K = TypeVar("K", bound=str | tuple[str, str])
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 _NONE: dict[str, ActualLrp] = {}
 
 
 class Key(NamedTuple):
-    """What convergence looks at together: a task, a process with its instances, a cell …"""
+    """What convergence looks at together: a task, a process with its instances, a schedule, a
+    cell, or a domain."""
 
     kind: str
     guid: str
 
 
-TASK, PROCESS, CELL, DOMAIN = "task", "process", "cell", "domain"
+TASK, PROCESS, CELL, SCHEDULE, DOMAIN = "task", "process", "cell", "schedule", "domain"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ def key_of(row: Occupant) -> Key:
     return Key(PROCESS, row.process_guid)
 
 
+def depended_on(dependency: Dependency) -> Key:
+    return Key(PROCESS, dependency.lrp) if dependency.lrp else Key(TASK, dependency.task)
+
+
 def containers_of(needs: PlacementNeeds) -> int:
     return needs.resources.containers or 1
 
@@ -86,6 +93,7 @@ class Snapshot:
         self.everywhere: dict[str, None] = {}
         #: When each missing cell was lost, in the order of loss; without accepted losses.
         self.missing: list[tuple[float, str]] = []
+        self.schedules: dict[str, TaskSchedule] = {}
         #: All and only the tasks and instances that wait for a placement.
         self.pending: dict[str, Task] = {}
         self.unclaimed: dict[str, ActualLrp] = {}
@@ -96,6 +104,10 @@ class Snapshot:
         #: By domain, the processes with instances in it; and those with adopted instances.
         self._in_domain: dict[str, dict[str, int]] = {}
         self._adopted: dict[str, int] = {}
+        #: Of each schedule, the tasks of its slots that have not ended.
+        self._unfinished: dict[str, dict[str, None]] = {}
+        #: Of each task and process that something waits for: what does.
+        self._dependents: dict[Key, dict[Key, None]] = {}
 
     def apply_changes(self, changes: Iterable[Change]) -> Touched:
         """Rows of the beginning and changes alike; in the order of the feed."""
@@ -107,7 +119,8 @@ class Snapshot:
             removed = change.verb == Change.REMOVED
             match change.WhichOneof("row"):
                 case "task":
-                    keys[Key(TASK, change.task.task_guid)] = None
+                    key = Key(TASK, change.task.task_guid)
+                    keys |= {key: None} | self._dependents.get(key, {})
                     room_grew |= self._set_task(change.task, removed)
                 case "actual_lrp":
                     keys[Key(PROCESS, change.actual_lrp.process_guid)] = None
@@ -122,6 +135,9 @@ class Snapshot:
                 case "domain":
                     keys[Key(DOMAIN, change.domain.domain)] = None
                     self._set_domain(change.domain, removed)
+                case "task_schedule":
+                    keys[Key(SCHEDULE, change.task_schedule.name)] = None
+                    self._set_schedule(change.task_schedule, removed)
         return Touched(tuple(sorted(keys)), room_grew)
 
     def instances_of(self, process_guid: str) -> list[ActualLrp]:
@@ -147,6 +163,10 @@ class Snapshot:
             for guid in self._in_domain.get(domain, {})
             if guid not in self.desired or guid in self._adopted
         ]
+
+    def unfinished_of(self, schedule_name: str) -> list[str]:
+        """The tasks of earlier slots that have not ended; those that people dispatched aside."""
+        return sorted(self._unfinished.get(schedule_name, {}))
 
     def processes(self) -> list[str]:
         """Those that are desired and those that only have instances left."""
@@ -191,8 +211,10 @@ class Snapshot:
         return counts
 
     def _set_task(self, task: Task, removed: bool) -> bool:
-        room_grew = self._leave(self.tasks.pop(task.task_guid, None))
+        before = self.tasks.pop(task.task_guid, None)
+        room_grew = self._leave(before)
         self.pending.pop(task.task_guid, None)
+        self._index(before, task, removed)
         if removed:
             return room_grew
         self.tasks[task.task_guid] = task
@@ -259,6 +281,26 @@ class Snapshot:
         elif not cell.loss_accepted:
             insort(self.missing, (seconds(cell.since), cell_id))
 
+    def _set_schedule(self, schedule: TaskSchedule, removed: bool) -> None:
+        if removed:
+            self.schedules.pop(schedule.name, None)
+        else:
+            self.schedules[schedule.name] = schedule
+
+    def _index(self, before: Task | None, after: Task, removed: bool) -> None:
+        """By what it waits for, and by the schedule whose slot it is."""
+        key = Key(TASK, after.task_guid)
+        for dependency in before.depends_on if before else ():
+            _drop(self._dependents, depended_on(dependency), key)
+        if before is not None and before.schedule_name:
+            _drop(self._unfinished, before.schedule_name, before.task_guid)
+        if removed:
+            return
+        for dependency in after.depends_on if after.state == Task.PENDING else ():
+            self._dependents.setdefault(depended_on(dependency), {})[key] = None
+        if after.HasField("slot") and after.state in (Task.PENDING, Task.RUNNING):
+            self._unfinished.setdefault(after.schedule_name, {})[after.task_guid] = None
+
     def _enter(self, row: Occupant) -> None:
         if cell_id := _whereabouts(row):
             self._count(cell_id, row, 1)
@@ -276,15 +318,23 @@ class Snapshot:
         load.memory_mb += sign * row.needs.resources.memory_mb
         load.disk_mb += sign * row.needs.resources.disk_mb
         load.containers += sign * containers_of(row.needs)
-        load.starting += sign * _is_starting(row)
+        load.starting += sign * is_starting(row)
         load.tasks += sign * isinstance(row, Task)
 
 
-def _add(counts: dict[K, int], key: K, sign: int) -> None:
+def _add(counts: dict[_K, int], key: _K, sign: int) -> None:
     """What is counted down to nothing is forgotten."""
     counts[key] = counts.get(key, 0) + sign
     if not counts[key]:
         del counts[key]
+
+
+def _drop(index: dict[_K, dict[_V, None]], key: _K, value: _V) -> None:
+    """An entry that is left empty goes, so that an index does not grow for ever."""
+    if (values := index.get(key)) is not None:
+        values.pop(value, None)
+        if not values:
+            del index[key]
 
 
 def _whereabouts(row: Occupant) -> str:
@@ -298,5 +348,5 @@ def _whereabouts(row: Occupant) -> str:
     return row.cell_id if row.state in (ActualLrp.CLAIMED, ActualLrp.RUNNING) else ""
 
 
-def _is_starting(row: Occupant) -> bool:
+def is_starting(row: Occupant) -> bool:
     return row.state != (Task.RUNNING if isinstance(row, Task) else ActualLrp.RUNNING)

@@ -11,12 +11,14 @@ from diegod.v1.record_pb2 import ActualLrp
 
 
 def withdraw_placements(process: Process) -> None:
-    """What is placed and not taken up; also what is placed where everything is moved away."""
+    """What is placed and not taken up."""
     for slot in process.slots.values():
         row = slot.ordinary
         if row is None or slot.returning or row.state != ActualLrp.UNCLAIMED:
             continue
-        if row.placed_cell_id and not process.is_old(row) and (why := _withdrawn(process, row)):
+        if not row.placed_cell_id or process.is_old(row):
+            continue
+        if why := not_taken_up(process.sheet, process.key, row):
             process.sheet.decide(process.key, *withdrawal(row, why))
 
 
@@ -45,9 +47,3 @@ def restart_crashed(process: Process) -> None:
                 process.sheet.decide(process.key, *restart_of(row))
             case RestartAt(at):
                 process.sheet.deadlines.append(Deadline(at, process.key))
-
-
-def _withdrawn(process: Process, row: ActualLrp) -> str:
-    if cell := process.drained_cell(row):
-        return f"cell {cell.cell_id} is being drained"
-    return not_taken_up(process.sheet, process.key, row)

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import AwaitPromotion, FailRollout, FinishRollout
 from diegod.models.restart import immediate_restarts
+from diegod.scheduler.core.dependencies import gates
 from diegod.scheduler.core.lrps.process import Process
 from diegod.scheduler.core.lrps.rollout import is_canary_phase
 from diegod.scheduler.core.snapshot import seconds
@@ -80,7 +81,7 @@ def _too_slow(process: Process, healthy: list[ActualLrp]) -> Failed | None:
     """No new instance became healthy for as long as the update allows. A first version that waits
     for others has no such time: what it waits for is no fault of its own."""
     rollout, rules = process.desired.rollout, process.rules
-    if process.desired.depends_on and not rollout.stable_definition_revision:
+    if gates(process.desired):
         return None
     latest = max([seconds(row.since) + rules.min_healthy_s for row in healthy], default=0.0)
     if not process.sheet.is_due(
