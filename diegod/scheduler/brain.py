@@ -13,7 +13,7 @@ import structlog
 from diegod.contracts.strategy import PlacementFilter, PlacementStrategy
 from diegod.scheduler.bulletin import Bulletin
 from diegod.scheduler.core.auction import Rules
-from diegod.scheduler.core.mass_loss import Limits
+from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.lock import TTL_S, BrainLock, Lease
 from diegod.scheduler.ports import Bbs, CallbackSender
 from diegod.scheduler.term import FULL_PASS_EVERY_S, Term
@@ -96,7 +96,7 @@ class Brain:
             in_flight=len(term.in_flight) if term else 0,
             waiting=len(snapshot.pending) + len(snapshot.unclaimed),
             present_cells=snapshot.present_count,
-            missing_cells=len(snapshot.missing_since),
+            missing_cells=snapshot.missing_count,
             posting=len(term.callbacks) if term else 0,
             schedules=len(snapshot.schedules),
         )
