@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from diegod.contracts.backend import ContainerSpec
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, PlacementNeeds, Task
-from tests.sim.rows import Rows
+from tests.sim.rows import rows_of
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -76,7 +76,7 @@ def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     elif lrp.mode == LrpDefinition.GLOBAL:
         yield from _of_global(ring, lrp, running)
     elif indexes != list(range(lrp.instances)) and not _excused(ring, lrp, indexes):
-        told = _rows_of(ring.history.rows, lrp)
+        told = rows_of(ring.history.rows, lrp)
         yield f"{guid} runs {indexes}, {lrp.instances} are desired: {told}"
 
 
@@ -130,13 +130,3 @@ def has_room(cell: "SimCell", needs: PlacementNeeds) -> bool:
     used_mb = sum(spec.limits.memory_mb for spec in specs)
     fits = used_mb + needs.resources.memory_mb <= cell.plan.memory_mb
     return fits and len(specs) < cell.plan.containers
-
-
-def _rows_of(rows: Rows, lrp: DesiredLrp) -> str:
-    """The rows of what is not as desired, in a few words."""
-    state, presence = ActualLrp.State.Name, ActualLrp.Presence.Name
-    return ", ".join(
-        f"{row.index} {state(row.state)} {presence(row.presence)} "
-        f"{row.cell_id or row.placed_cell_id or row.placement_error or row.crash_reason}"
-        for row in rows.instances_of(lrp.process_guid)
-    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from diegod.internal.v1.command_pb2 import Command
 from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp
-from tests.sim.rows import Row
+from tests.sim.rows import Row, rows_of
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -58,44 +58,61 @@ class Floor:
         others = [
             other
             for other in self._rows.instances_of(row.process_guid)
-            if other.instance_guid != row.instance_guid and serves(other)
+            if other.instance_guid != row.instance_guid
         ]
-        if any(other.index == row.index for other in others):
+        is_suspect = row.presence == ActualLrp.SUSPECT  # Diego's table: until another one runs
+        if any(o.index == row.index and (serves(o) or (is_suspect and _runs(o))) for o in others):
             return ""
         is_old = row.definition_revision != lrp.definition_revision
         if lrp.update.strategy == UpdatePolicy.RECREATE and is_old:
             return ""
-        serving = len({other.index for other in others if is_global or other.index < lrp.instances})
-        wanted = self._global_count() if is_global else lrp.instances
-        if serving >= wanted - max_unavailable(lrp):
+        places = self._open_cells() if is_global else [*range(lrp.instances)]
+        serving = {o.cell_id if is_global else o.index: None for o in others if serves(o)}
+        count = sum(place in serving for place in places)
+        if count >= len(places) - max_unavailable(lrp):
             return ""
-        return f"{serving} of {wanted} others serve"
+        return f"{count} of {len(places)} others serve ({rows_of(self._rows, lrp)})"
 
     def _is_on_lost_ground(self, row: ActualLrp, lrp: DesiredLrp) -> bool:
         """Its cell is no more, or is left: to a deadline, or by who is on every cell."""
         cell = self._rows.cells.get(row.cell_id)
         if cell is None:
             return True
+        if cell.state == Cell.MISSING and row.presence == ActualLrp.EVACUATING:
+            return True  # the fault has taken it; only what is replaced for that is SUSPECT
         if not cell.HasField("drain"):
             return False
         if lrp.mode == LrpDefinition.GLOBAL:
             return True
         return cell.drain.deadline_at.ToNanoseconds() / 1e9 <= self._rows.at_s + 0.001
 
-    def _global_count(self) -> int:
-        return sum(cell.state == Cell.PRESENT for cell in self._rows.cells.values())
+    def _open_cells(self) -> list[int | str]:
+        """Where a GLOBAL LRP is to have an instance."""
+        return [
+            cell.cell_id
+            for cell in self._rows.cells.values()
+            if cell.state == Cell.PRESENT
+            and not (cell.cordoned or cell.HasField("drain") or cell.unhealthy_reason)
+        ]
 
 
 def serves(row: ActualLrp) -> bool:
     return row.state == ActualLrp.RUNNING and row.routable and not row.stopping
 
 
+def _runs(row: ActualLrp) -> bool:
+    return row.state == ActualLrp.RUNNING and not row.stopping
+
+
 def max_unavailable(lrp: DesiredLrp) -> int:
     """How many fewer than desired may serve while they are replaced, by the LRP's own policy."""
     update = lrp.update
-    if update.HasField("max_unavailable"):
-        return update.max_unavailable
-    return 1 if update.order == UpdatePolicy.STOP_FIRST else 0
+    stops_first = (
+        update.order == UpdatePolicy.STOP_FIRST
+        or update.strategy == UpdatePolicy.RECREATE
+        or lrp.mode == LrpDefinition.GLOBAL
+    )
+    return max(update.max_unavailable, 1 if stops_first else 0)
 
 
 def _name(row: ActualLrp) -> str:

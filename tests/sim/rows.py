@@ -65,3 +65,15 @@ class Rows:
         if found is None:
             return None, "", row
         return found[0], getattr(row, found[1]), row  # type: ignore[return-value]
+
+
+def rows_of(rows: Rows, lrp: DesiredLrp) -> str:
+    """Its instances, in a few words."""
+    state, presence = ActualLrp.State.Name, ActualLrp.Presence.Name
+    return ", ".join(
+        f"{row.index} {state(row.state)} {presence(row.presence)}"
+        f"{'' if row.routable else ' unroutable'}{' stopping' if row.stopping else ''}"
+        f"{' old' if row.definition_revision != lrp.definition_revision else ''} "
+        f"{row.cell_id or row.placed_cell_id or row.placement_error or row.crash_reason}"
+        for row in rows.instances_of(lrp.process_guid)
+    )
