@@ -18,6 +18,7 @@ from diegod.raftbbs.core.decision import Changed, Refused
 from diegod.raftbbs.core.stamps import NS, stamp
 from diegod.raftbbs.core.view import Context
 from diegod.v1 import record_pb2 as r
+from diegod.v1.definition_pb2 import UpdatePolicy
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
 
 Row = TypeVar("Row", bound=Message)
@@ -286,6 +287,7 @@ class People:
         self.board.do("user/alice", desire_task=c.DesireTask(task=row))
 
     def lrp(self, guid: str, instances: int = 1, definition: str = "v1", **fields: object) -> None:
+        fields.setdefault("update", UpdatePolicy(min_healthy_ms=0))
         row = r.DesiredLrp(
             process_guid=guid,
             domain="default",

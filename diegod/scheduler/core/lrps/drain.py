@@ -46,7 +46,7 @@ def stands_alone(slot: Slot) -> bool:
 
 
 def all_serve(process: Process) -> bool:
-    return all(process.serves(row) for _, row in process.places())
+    return all(process.serves(slot.ordinary) for slot in process.slots.values())
 
 
 def _has_to_move(process: Process, slot: Slot) -> bool:

@@ -48,6 +48,18 @@ class Slot:
         yield from self.suspects
 
 
+@dataclass(frozen=True)
+class Tally:
+    count: int
+    old: Sequence[ActualLrp]
+    healthy: Sequence[ActualLrp]  # of the definition that is wanted
+
+    @property
+    def unfinished(self) -> int:
+        """How many are of the definition that is wanted, and not healthy yet."""
+        return self.count - len(self.old) - len(self.healthy)
+
+
 class Process:
     """`settled`: the ordinary instances that run where they may stay, whatever their definition;
     `slots`: the places to look at, some of which have a settled instance as well; `extra`: what is
@@ -99,7 +111,7 @@ class Process:
     def is_healthy(self, row: ActualLrp | None) -> bool:
         """It serves, takes traffic, and has run for long enough; if only that is to come, it is a
         deadline."""
-        if row is None or not self.serves(row) or not row.routable:
+        if row is None or not row.routable or not self.serves(row):
             return False
         return self.sheet.is_due(self.key, seconds(row.since) + self.rules.min_healthy_s)
 
@@ -142,15 +154,26 @@ class Process:
         for slot in self.slots.values():
             yield from slot.rows()
 
-    def places(self) -> Iterator[tuple[Slot | None, ActualLrp | None]]:
-        """Each place that takes an instance now, with its slot if it needs a look, and with its
-        ordinary instance if there is one."""
-        for place, row in self.settled.items():
-            if place not in self.slots and self._takes(row.cell_id):
-                yield None, row
-        for slot in self.slots.values():
-            if self._takes(slot.cell_id):
-                yield slot, slot.ordinary
+    @cached_property
+    def tally(self) -> "Tally":
+        """Of the settled instances at places that need no look."""
+        wanted, rolls = self.desired.definition_revision, self.desired.rollout.state
+        rows = [
+            row
+            for place, row in self.settled.items()
+            if place not in self.slots and self._takes(row.cell_id)
+        ]
+        old = [row for row in rows if row.definition_revision != wanted]
+        if not old and rolls == Rollout.DONE:
+            return Tally(len(rows), old, rows)  # nobody asks how healthy they are
+        healthy = [
+            row for row in rows if row.definition_revision == wanted and self.is_healthy(row)
+        ]
+        return Tally(len(rows), old, healthy)
+
+    def open_slots(self) -> Iterator[Slot]:
+        """The slots of places that take an instance now."""
+        return (slot for slot in self.slots.values() if self._takes(slot.cell_id))
 
     # What may be done.
 

@@ -41,10 +41,10 @@ def begin_replacing(process: Process) -> None:
     if not old:
         return
     room = min(_room(process), _canaries_left(process, len(old)))
-    for slot, row in reversed(old):
+    for row in reversed(old):
         if room <= 0:
             return
-        room -= _replace(process, slot, row)
+        room -= _replace(process, row)
 
 
 def is_canary_phase(process: Process) -> bool:
@@ -55,10 +55,11 @@ def is_canary_phase(process: Process) -> bool:
     return process.rules.canaries > 0 and not rollout.promoted
 
 
-def _replace(process: Process, slot: Slot, row: ActualLrp) -> bool:
-    if process.rules.starts_first:
-        return begin_moving(process, slot, row, _REPLACED)
-    return process.end(row, _REPLACED)
+def _replace(process: Process, row: ActualLrp) -> bool:
+    if not process.rules.starts_first:
+        return process.end(row, _REPLACED)
+    slot = process.slots.get(row.index) or Slot(row.index, ordinary=row)
+    return begin_moving(process, slot, row, _REPLACED)
 
 
 def _end_all_old(process: Process) -> None:
@@ -71,28 +72,27 @@ def _end_all_old(process: Process) -> None:
                 process.end(row, _REPLACED)
 
 
-def _old_that_serve(process: Process) -> list[tuple[Slot, ActualLrp]]:
+def _old_that_serve(process: Process) -> list[ActualLrp]:
     """In the order of their places, where nothing is being replaced already."""
-    old = []
-    for slot, row in process.places():
-        if row is None or not process.is_old(row) or not process.serves(row):
-            continue
-        if slot is None:
-            slot = Slot(row.index, row.cell_id if process.is_global else "", row)
-        if stands_alone(slot):
-            old.append((slot, row))
-    old.sort(key=lambda pair: (pair[0].cell_id, pair[0].index))
-    return old
+    old = [
+        slot.ordinary
+        for slot in process.open_slots()
+        if slot.ordinary is not None
+        and stands_alone(slot)
+        and process.is_old(slot.ordinary)
+        and process.serves(slot.ordinary)
+    ]
+    return sorted([*old, *process.tally.old], key=lambda row: row.index)
 
 
 def _room(process: Process) -> int:
     """How many more replacements may begin."""
-    unfinished = unavailable = 0
-    for slot, row in process.places():
+    unfinished = unavailable = process.tally.unfinished
+    for slot in process.open_slots():
+        row = slot.ordinary
         is_done = process.serves(row) if row and process.is_old(row) else process.is_healthy(row)
-        stood_in = slot is not None and _has_a_stand_in(process, slot)
         unfinished += not is_done
-        unavailable += not is_done and not stood_in
+        unavailable += not is_done and not _has_a_stand_in(process, slot)
     room = process.rules.max_in_flight - unfinished - process.begun
     if not process.rules.starts_first:
         room = min(room, process.rules.max_unavailable - unavailable - process.begun)
@@ -102,7 +102,7 @@ def _room(process: Process) -> int:
 def _canaries_left(process: Process, old_count: int) -> int:
     if not is_canary_phase(process):
         return old_count
-    places = sum(1 for _ in process.places())
+    places = process.tally.count + sum(1 for _ in process.open_slots())
     return process.rules.canaries - (places - old_count)
 
 
