@@ -4,9 +4,9 @@ from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import Reason
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task, TaskSchedule
 
-Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock
+Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock | TaskSchedule
 
 
 class Refused(NamedTuple):
@@ -25,6 +25,8 @@ class RowChange(NamedTuple):
     row: Row
     definition: bytes | None = None  # to be stored beside the row, where there is a new one
     left_cell_id: str = ""  # the cell that the row was on and is no more: it must hear of it
+    task_definition: bytes | None = None  # of a schedule: what its tasks are made from
+    guid_free_at_ns: int = 0  # of a task that is removed: until then its guid names no other one
 
 
 class Changed(NamedTuple):
@@ -60,8 +62,8 @@ def changed(row: Row, definition: bytes | None = None, left_cell_id: str = "") -
     return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id),))
 
 
-def removed(row: Row) -> Changed:
-    return Changed((RowChange(Change.REMOVED, row),))
+def removed(row: Row, guid_free_at_ns: int = 0) -> Changed:
+    return Changed((RowChange(Change.REMOVED, row, guid_free_at_ns=guid_free_at_ns),))
 
 
 def renewed(old: ActualLrp, new: ActualLrp) -> Changed:

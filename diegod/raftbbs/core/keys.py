@@ -18,6 +18,7 @@ _KEY_FIELDS = ("task_guid", "process_guid", "instance_guid", "cell_id", "domain"
 _ROW_FIELDS = {
     "task": ("task_guid", "domain"),
     "desired_lrp": ("process_guid", "domain"),
+    "schedule": ("name", "domain"),
     "cell": ("cell_id",),
     "instance": ("process_guid", "instance_guid"),
 }
