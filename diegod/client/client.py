@@ -69,7 +69,7 @@ class Client:
         self.timeout_s = timeout_s
         self.tasks = Tasks(connection.cluster, ids, timeout_s)
         self.lrps = Lrps(connection.cluster, ids, timeout_s)
-        self.cells = Cells(connection.cluster, timeout_s)
+        self.cells = Cells(connection.cluster, ids, timeout_s)
         self.members = Members(connection.cluster, timeout_s)
 
     def logs(
