@@ -44,7 +44,8 @@ def all_keys(snapshot: Snapshot) -> Iterator[Key]:
 
 def sliced(snapshot: Snapshot, keys: Iterable[Key], rows: Callable[[], int]) -> Iterator[list[Key]]:
     """The keys, each once, in slices that weigh about `rows()` rows each: a caller takes breaks in
-    between, and says anew each time how much it can take."""
+    between, and says anew each time how much it can take. There is always one, if an empty one: a
+    mass loss ends by time alone, and every slice looks at it."""
     part: list[Key] = []
     weight, limit = 0, rows()
     seen: set[Key] = set()
@@ -57,7 +58,7 @@ def sliced(snapshot: Snapshot, keys: Iterable[Key], rows: Callable[[], int]) -> 
         if weight >= limit:
             yield part
             part, weight, limit = [], 0, rows()
-    if part:
+    if part or not seen:
         yield part
 
 
