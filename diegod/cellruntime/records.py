@@ -92,6 +92,7 @@ def encode(record: Record) -> bytes:
         "stop_signal": record.stop.signal,
         "stop_timeout_s": record.stop.timeout_s,
         "started_boottime_s": record.started_boottime_s,
+        "result_file": record.result_file,
         "verdict": _verdict_fields(record.verdict),
     }
     return json.dumps({"format": FORMAT, "record": body}).encode() + b"\n"
@@ -115,6 +116,7 @@ def decode(data: bytes) -> Record:
         address=body["address"],
         stop=StopRule(body["stop_signal"], body["stop_timeout_s"]),
         started_boottime_s=body["started_boottime_s"],
+        result_file=body.get("result_file", ""),  # an agent before this one did not write it
         verdict=_verdict(body["verdict"]),
     )
 
@@ -148,6 +150,8 @@ def _verdict_fields(verdict: Verdict | None) -> dict[str, Any] | None:
         "failed": verdict.failed,
         "outcome_unknown": verdict.outcome_unknown,
         "exit_status": verdict.exit_status,
+        "failure": verdict.failure,
+        "result": verdict.result,
     }
 
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, list[tuple[str, str, str]]] = {
     "TRY IT": [
         ("dev", "dev", "a cluster on this machine"),
         ("status", "status", "the cluster on one screen"),
+        ("verify", "verify", "kill parts of a dev cluster, and count how often each task ran"),
         ("doctor", "doctor", "what this host lacks, each with what cures it"),
         ("version", "version", "client, server, API, plugin interface, store format"),
     ],

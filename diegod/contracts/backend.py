@@ -170,6 +170,15 @@ class ContainerBackend(Protocol):
     ) -> ExecResult:
         """Run another process in the container and wait for it; TimeoutError after killing it."""
 
+    async def read_file(self, handle: str, path: str, bytes_max: int) -> bytes | None:
+        """The beginning of a regular file that the program has left, by its absolute path.
+
+        Before `destroy`, also once the program has ended. None: there is no regular file of that
+        name. It is the container's own doing what lies there, so this waits for nothing (a fifo, a
+        device), and no symbolic link leads to a file that the program could not have read itself.
+        A container that is not there raises BackendError.
+        """
+
     async def handles(self) -> Sequence[str]:
         """Every container of this owner that has left anything at all on this host."""
 

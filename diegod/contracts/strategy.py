@@ -28,6 +28,7 @@ class Work:
     containers: int
     rootfs_provider: str
     placement_tags: frozenset[str] = frozenset()
+    cell_id: str = ""  # this cell and no other; empty: any
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class CellColumns:
     rootfs_providers: Sequence[frozenset[str]] = field(default_factory=tuple)
     placement_tags: Sequence[frozenset[str]] = field(default_factory=tuple)
     optional_placement_tags: Sequence[frozenset[str]] = field(default_factory=tuple)
+    unhealthy_reasons: Sequence[str] = field(default_factory=tuple)  # empty: healthy
+    cordons: Sequence[str] = field(default_factory=tuple)  # "cordoned", "draining"; empty: open
 
     def __len__(self) -> int:
         return len(self.cell_ids)

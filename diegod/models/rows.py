@@ -28,6 +28,9 @@ def lrp_row(definition: definition_pb2.LrpDefinition) -> record_pb2.DesiredLrp:
         instances=definition.instances,
         needs=_needs(definition),
         crash_policy=definition.crash_policy,
+        mode=definition.mode,
+        update=definition.update,
+        depends_on=definition.depends_on,
     )
 
 
@@ -41,6 +44,7 @@ def _needs(
         rootfs_provider=rootfs_provider(definition.rootfs),
         placement_tags=sorted(definition.placement_tags),
         strategy=definition.placement.strategy,
+        cell_id=definition.placement.cell_id,
     )
 
 

@@ -8,6 +8,7 @@ import structlog
 from diegod.config.schema import Settings
 from diegod.models.errors import DomainError
 from diegod.node import identity
+from diegod.node.callback_sender import HttpCallbackSender
 from diegod.node.plugins import load_all_plugins
 from diegod.node.ports import unusable
 from diegod.node.statuses import WRONG_USAGE, StartError
@@ -37,6 +38,7 @@ async def run(settings: Settings, clock: Clock, ids: Ids, ready: Callable[[], No
         {name: record.factory() for name, record in plugins.strategies.items()},
         {name: record.factory() for name, record in plugins.filters.items()},
         settings.brain.strategy,
+        sender=HttpCallbackSender(),
     )
     try:
         try:

@@ -5,10 +5,11 @@ Does not belong here: the auction itself (`core.auction`), and talking to the BB
 
 from collections.abc import Iterator
 
-from diegod.scheduler.core.auction import Plan, Rules, hold
+from diegod.scheduler.core.auction import Plan, Refusal, Rules, hold
 from diegod.scheduler.core.batch import Lot, waiting
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.decision import Decision
+from diegod.scheduler.core.dependencies import WAITS
 from diegod.scheduler.core.in_flight import InFlight
 from diegod.scheduler.core.snapshot import Snapshot
 
@@ -29,13 +30,14 @@ class Auctioneer:
         retry_refused: bool,
         hold_replacements: bool,
     ) -> list[Lot]:
-        """What to put up now: what was never refused, and the rest when there may be room."""
+        """What to put up now: what was never refused or waits no more, what is to be told that it
+        waits, and the rest when there may be room."""
         busy = in_flight.rows()
         lots = waiting(snapshot, now, hold_replacements=hold_replacements)
         return [
             lot
             for lot in lots
-            if lot.row_guid not in busy and (retry_refused or not lot.placement_error)
+            if lot.row_guid not in busy and (retry_refused or _has_its_turn(lot))
         ]
 
     def slices(self, lots: list[Lot]) -> Iterator[list[Lot]]:
@@ -46,6 +48,12 @@ class Auctioneer:
         cells = CellTable.of(snapshot)
         in_flight.book_into(cells)
         return hold(lots, cells, self._rules)
+
+
+def _has_its_turn(lot: Lot) -> bool:
+    if lot.waits_for:
+        return Refusal(lot, lot.waits_for).is_news_in_kind
+    return not lot.placement_error or lot.placement_error.startswith(WAITS)
 
 
 def refusals_to_write(plan: Plan, *, with_figures: bool) -> list[Decision]:

@@ -15,7 +15,7 @@ from diegod.scheduler.bulletin import Bulletin
 from diegod.scheduler.core.auction import Rules
 from diegod.scheduler.core.mass_loss import Limits
 from diegod.scheduler.lock import BrainLock, Lease
-from diegod.scheduler.ports import Bbs
+from diegod.scheduler.ports import Bbs, CallbackSender
 from diegod.scheduler.term import Term
 from diegod.world import Clock, Ids
 
@@ -38,6 +38,8 @@ class BrainStatus:
     waiting: int = 0  # tasks and instances without a placement
     present_cells: int = 0
     missing_cells: int = 0
+    posting: int = 0  # callbacks that are being posted
+    schedules: int = 0
 
 
 class Brain:
@@ -51,7 +53,9 @@ class Brain:
         filters: Mapping[str, PlacementFilter],
         default_strategy: str,
         limits: Limits = _DEFAULT_LIMITS,
+        sender: CallbackSender | None = None,
     ) -> None:
+        """Without a `sender` no callback is claimed: they wait for a brain that has one."""
         if default_strategy not in strategies:
             known = ", ".join(strategies) or "none"
             raise ValueError(f'no placement strategy "{default_strategy}"; there are: {known}')
@@ -61,6 +65,7 @@ class Brain:
         self._name = name
         self._rules = Rules(strategies, filters, default_strategy)
         self._limits = limits
+        self._sender = sender
         self._lock = BrainLock(bbs, clock, ids)
         self._lease: Lease | None = None
         self._term: Term | None = None
@@ -91,6 +96,8 @@ class Brain:
             waiting=len(snapshot.pending) + len(snapshot.unclaimed),
             present_cells=snapshot.present_count,
             missing_cells=len(snapshot.missing_since),
+            posting=len(term.callbacks) if term else 0,
+            schedules=len(snapshot.schedules),
         )
 
     async def _serve_terms(self) -> None:
@@ -106,7 +113,14 @@ class Brain:
 
     async def _lead(self, lease: Lease) -> None:
         term = Term(
-            self._bbs, self._clock, self._ids, self._bulletin, lease, self._rules, self._limits
+            self._bbs,
+            self._clock,
+            self._ids,
+            self._bulletin,
+            lease,
+            self._rules,
+            self._limits,
+            self._sender,
         )
         self._lease, self._term = lease, term
         log.info("lock.acquired", brain=self._name, token=lease.token)

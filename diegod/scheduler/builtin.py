@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 #: In the order in which they are asked: the first that refuses a cell gives the reason.
 _FILTERS = {
+    "cell": "the cell is the one that the work names, if it names one",
+    "health": "the cell is healthy",
+    "cordon": "the cell is neither cordoned nor being drained",
     "rootfs": "the cell offers the work's root file system",
     "placement-tags": "the cell's required tags within the work's, within all of the cell's",
     "memory": "the cell has the memory left",

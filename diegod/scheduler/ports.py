@@ -5,6 +5,7 @@ from typing import Protocol
 
 from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.internal.v1.ring_pb2 import RenewReply, RenewRequest
+from diegod.scheduler.core.callback_message import Answer
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
 
 
@@ -20,3 +21,12 @@ class Bbs(Protocol):
 
     async def renew(self, request: RenewRequest) -> RenewReply:
         """Raises DomainError when the renewal was not answered."""
+
+
+class CallbackSender(Protocol):
+    """How the end of a task is told to its callback URL."""
+
+    async def post(
+        self, url: str, body: bytes, timeout_s: float, idempotency_key: str
+    ) -> Answer:
+        """One POST of a JSON document. Whatever goes wrong is an answer, never an exception."""

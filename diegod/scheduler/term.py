@@ -14,6 +14,7 @@ from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.models.errors import DomainError, Reason
 from diegod.scheduler.auctioneer import Auctioneer, refusals_to_write
 from diegod.scheduler.bulletin import Bulletin
+from diegod.scheduler.callbacks import Callbacks
 from diegod.scheduler.core.agenda import Agenda
 from diegod.scheduler.core.auction import Placement, Rules
 from diegod.scheduler.core.batch import Lot
@@ -24,7 +25,7 @@ from diegod.scheduler.core.mass_loss import Limits, MassLoss
 from diegod.scheduler.core.repairs import Repairs
 from diegod.scheduler.core.snapshot import Key
 from diegod.scheduler.lock import LOCK_NAME, Lease
-from diegod.scheduler.ports import Bbs
+from diegod.scheduler.ports import Bbs, CallbackSender
 from diegod.world import Clock, Ids
 
 FULL_PASS_EVERY_S = 30.0
@@ -51,9 +52,11 @@ class Term:
         lease: Lease,
         rules: Rules,
         limits: Limits,
+        sender: CallbackSender | None,
     ) -> None:
         self.in_flight = InFlight()
         self.mass_loss: MassLoss | None = None
+        self.callbacks = Callbacks(sender, bulletin.woken.set)
         self._bbs = bbs
         self._bulletin = bulletin
         self._clock = clock
@@ -81,6 +84,7 @@ class Term:
             return str(lost)
         finally:
             self._bulletin.close()
+            await self.callbacks.drop()
 
     async def _until_something_is_due(self) -> None:
         woken = self._bulletin.woken
@@ -110,10 +114,12 @@ class Term:
         bulletin, elapsed = self._bulletin, self._clock.monotonic()
         overdue = self.in_flight.land(bulletin.snapshot, elapsed)
         keys = bulletin.take_touched() + self._agenda.take_due(bulletin.now()) + overdue
+        keys += self.callbacks.take_postponed()
         self._retry_refused |= bulletin.take_room_grew() or bool(overdue)
         is_full = bulletin.take_began() or elapsed >= self._full_pass_at
         if is_full:
             self._full_pass_at = elapsed + FULL_PASS_EVERY_S
+        await self._tell_of_callbacks()
         await self._converge(list(all_keys(bulletin.snapshot)) if is_full else [keys])
         await self._hold_auction(is_full)
 
@@ -123,8 +129,13 @@ class Term:
             repairs = converge(snapshot, keys, now, self._limits)
             self._agenda.replace(repairs.reviewed, repairs.deadlines)
             self._note_mass_loss(repairs)
-            await self._carry_out([(each, None) for each in self.in_flight.new(repairs.decisions)])
+            decisions = self.callbacks.admitted(self.in_flight.new(repairs.decisions))
+            await self._carry_out([(each, None) for each in decisions])
             await asyncio.sleep(0)
+
+    async def _tell_of_callbacks(self) -> None:
+        answers = self.in_flight.new(self.callbacks.to_tell(self._bulletin.snapshot))
+        await self._carry_out([(each, None) for each in answers])
 
     def _note_mass_loss(self, repairs: Repairs) -> None:
         before, self.mass_loss = self.mass_loss, repairs.mass_loss
@@ -188,6 +199,7 @@ class Term:
         if outcome.reason == Reason.LOCK_COLLISION:
             raise LockLostError(outcome.message)
         self.in_flight.answered(decision, outcome, self._clock.monotonic())
+        self.callbacks.answered(decision, outcome)
         if outcome.reason:
             log.info("command.refused", decision=str(decision), message=outcome.message)
         else:

@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,6 +76,10 @@ class Bench:
             "labels": {"kind": "task", "guid": "suite"},
         }
         return ContainerSpec(**{**fields, **changes})
+
+    def again(self, spec: ContainerSpec, **changes: Any) -> ContainerSpec:
+        """The same container, described with a difference."""
+        return replace(spec, **changes)
 
     async def start(self, backend: ContainerBackend, spec: ContainerSpec) -> ContainerStatus:
         """prepare, create, start."""

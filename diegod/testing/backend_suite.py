@@ -17,6 +17,7 @@ For good messages put `pytest.register_assert_rewrite("diegod.testing")` into yo
 
 from diegod.testing.suite_agent_loss import AgentLossSuite
 from diegod.testing.suite_exec import ExecSuite
+from diegod.testing.suite_files import FileSuite
 from diegod.testing.suite_fixtures import BackendFactory
 from diegod.testing.suite_isolation import IsolationSuite
 from diegod.testing.suite_life import LifeSuite
@@ -28,7 +29,13 @@ __all__ = ["BackendFactory", "BackendSuite", "PlainBackendSuite"]
 
 
 class PlainBackendSuite(
-    LifeSuite, OutputSuite, SurroundingsSuite, ExecSuite, OwnershipSuite, AgentLossSuite
+    LifeSuite,
+    OutputSuite,
+    SurroundingsSuite,
+    ExecSuite,
+    FileSuite,
+    OwnershipSuite,
+    AgentLossSuite,
 ):
     """For a backend that says it isolates nothing: without limits and networks of its own."""
 

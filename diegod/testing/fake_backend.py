@@ -49,6 +49,7 @@ class Script:
     says: bytes = b""  # written to the log once it runs,
     says_again: bytes = b""  # and this every 0.1 s
     says_at_term: bytes = b""
+    leaves: Mapping[str, bytes] = field(default_factory=dict)  # files of the program, by path
     answers: Callable[[Sequence[str]], ExecResult] = lambda argv: ExecResult(0, b"")  # to exec
 
 
@@ -290,6 +291,12 @@ class FakeBackend:
         async with asyncio.timeout(timeout_s):
             await _pass(container.script, "exec")
         return container.script.answers(argv)
+
+    async def read_file(self, handle: str, path: str, bytes_max: int) -> bytes | None:
+        container = self._known(handle)
+        await _pass(container.script, "read_file")
+        content = container.script.leaves.get(path)
+        return None if content is None or container.state is ContainerState.PREPARED else content[:bytes_max]
 
     async def handles(self) -> Sequence[str]:
         return self._host.handles(self._owner)

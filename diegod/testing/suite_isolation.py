@@ -1,5 +1,7 @@
 """Backend suite: what only isolated containers have: their own host name, network and limits."""
 
+from pathlib import Path
+
 from diegod.contracts.backend import ContainerBackend, Exit, Limits, PortSpec
 from diegod.testing.backend_bench import Bench, connected, free_port, output
 from diegod.testing.suite_fixtures import SuiteFixtures
@@ -11,6 +13,23 @@ class IsolationSuite(SuiteFixtures):
         spec = bench.spec("hostname", hostname="web-0")
         await bench.run(backend, spec)
         assert output(spec) == b"web-0\n"
+
+    async def test_a_link_means_what_it_means_to_the_program(
+        self, bench: Bench, backend: ContainerBackend, tmp_path: Path
+    ) -> None:
+        """Links to files and to folders, absolute ones and those that climb beyond the root."""
+        (tmp_path / "result").write_bytes(b"of the host")
+        script = (
+            "mkdir -p /a/b /out; echo own > /a/result; ln -s /a/result /first;"
+            "ln -s ../../../../a/b /out/dir; ln -s /proc/1/environ /fake;"
+            f"ln -s {tmp_path} /host; ln -s ../../../../../../../..{tmp_path} /climb"
+        )
+        spec = bench.spec("/bin/sh", "-c", script)
+        assert (await bench.run(backend, spec)).exit == Exit(0)
+        for path in ("/first", "/out/dir/../result", "/../..//a/./result", "a/result"):
+            assert await backend.read_file(spec.handle, path, 100) == b"own\n", path
+        for path in ("/host/result", "/climb/result", "/fake", "/first/x", "/", ""):
+            assert await backend.read_file(spec.handle, path, 100) is None, path
 
     async def test_too_much_memory_is_a_kill_that_says_so(
         self, bench: Bench, backend: ContainerBackend

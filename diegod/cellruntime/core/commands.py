@@ -33,6 +33,9 @@ DEFINITE_REFUSALS = frozenset(
 )
 
 
+_CAUSE_CHARS_MAX = 200
+
+
 def refused_for_good(outcome: c.Outcome) -> bool:
     return outcome.reason in DEFINITE_REFUSALS
 
@@ -57,15 +60,29 @@ def claim_instance(container: Container) -> c.Command:
     )
 
 
-def start_instance(container: Container, facts: CellFacts) -> c.Command:
-    key = container.key
-    assert isinstance(key, InstanceKey)
+def start_instance(container: Container, facts: CellFacts, routable: bool) -> c.Command:
     return c.Command(
         request_id=f"{container.handle}.start",
         cause="it runs and is healthy",
-        start_instance=c.StartInstance(
-            instance_guid=key.instance_guid, net_info=net_info(container, facts), routable=True
-        ),
+        start_instance=_start_instance(container, facts, routable),
+    )
+
+
+def change_routable(container: Container, facts: CellFacts, routable: bool) -> c.Command:
+    """Of an instance that is RUNNING. The row's revision tells this change from the one before."""
+    why = container.monitor.why_not_routable() if container.monitor else ""
+    return c.Command(
+        request_id=f"{container.handle}.routable-{container.row_revision}",
+        cause="its readiness checks pass" if routable else f"not ready: {why}"[:_CAUSE_CHARS_MAX],
+        start_instance=_start_instance(container, facts, routable),
+    )
+
+
+def _start_instance(container: Container, facts: CellFacts, routable: bool) -> c.StartInstance:
+    key = container.key
+    assert isinstance(key, InstanceKey)
+    return c.StartInstance(
+        instance_guid=key.instance_guid, net_info=net_info(container, facts), routable=routable
     )
 
 
@@ -74,7 +91,7 @@ def adopt_instance(container: Container, facts: CellFacts) -> c.Command:
     key = container.key
     assert isinstance(key, InstanceKey)
     row = container.row if isinstance(container.row, ActualLrp) else ActualLrp()
-    healthy = container.monitor is None or container.monitor.healthy
+    routable = container.monitor is None or container.monitor.routable
     instance = ActualLrp(
         process_guid=key.process_guid,
         index=key.index,
@@ -82,7 +99,7 @@ def adopt_instance(container: Container, facts: CellFacts) -> c.Command:
         instance_guid=key.instance_guid,
         definition_revision=row.definition_revision,
         net_info=net_info(container, facts),
-        routable=healthy,
+        routable=routable,
     )
     definition = container.definition
     digest = digest_of(definition) if isinstance(definition, LrpDefinition) else b""
@@ -133,6 +150,8 @@ def _report_task(command: c.Command, key: TaskKey, verdict: Verdict) -> None:
             outcome_unknown=verdict.outcome_unknown,
             exit_status_known=verdict.exit_status is not None,
             exit_status=verdict.exit_status or 0,
+            failure=verdict.failure,
+            result=verdict.result,
         )
     )
 

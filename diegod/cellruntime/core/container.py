@@ -11,7 +11,7 @@ from diegod.cellruntime.core.health import Monitor
 from diegod.cellruntime.core.keys import InstanceKey, Key, StrayKey, TaskKey
 from diegod.cellruntime.core.lifecycle import State
 from diegod.cellruntime.core.work import Definition, Work
-from diegod.contracts.backend import PortSpec
+from diegod.contracts.backend import Exit, PortSpec
 from diegod.internal.v1.command_pb2 import Command
 from diegod.v1.record_pb2 import ActualLrp, Task
 
@@ -63,6 +63,9 @@ class Container:
     #: There is a record, or one is being written.
     record_issued: bool = False
     stop: StopRule = field(default_factory=StopRule)
+    result_file: str = ""
+    #: How its program ended, where that is known and not yet said.
+    exit: Exit | None = None
     question: Question | None = None
     #: Start has been asked of the backend. Never twice, and never unset.
     start_issued: bool = False
@@ -115,6 +118,7 @@ class Container:
             address=self.address,
             stop=self.stop,
             started_boottime_s=self.started_boottime_s,
+            result_file=self.result_file,
             verdict=self.verdict if phase is Phase.ENDING else None,
         )
 

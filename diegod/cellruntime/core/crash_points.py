@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from diegod.cellruntime.core.keys import Key
 from diegod.contracts.backend import PortSpec
+from diegod.v1.record_pb2 import Task
 
 
 class Phase(StrEnum):
@@ -45,6 +46,8 @@ class Verdict:
     failed: bool = False
     outcome_unknown: bool = False
     exit_status: int | None = None
+    failure: Task.Failure.ValueType = Task.NONE
+    result: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,4 +71,5 @@ class Record:
     address: str = ""  # where its ports listen
     stop: StopRule = field(default_factory=StopRule)
     started_boottime_s: float = 0.0  # 0: not known to have been started
+    result_file: str = ""  # of a task: its row may not be known again when its program ends
     verdict: Verdict | None = None  # all and only in phase `ending`

@@ -146,6 +146,8 @@ def went_away(s: CellState, container: Container, now: float) -> None:
             steps.destroy(s, container, why)
         case State.RUNNING:
             stop(s, container, why, now)
+        case State.READING:
+            steps.destroy(s, container, why)
         case State.ADOPTING if container.recorded is Phase.INTENT:
             steps.destroy(s, container, why)
         case State.STOPPING | State.DESTROYING:

@@ -143,6 +143,12 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class ResultRead:
+    handle: str
+    content: bytes | None  # None: there is no such regular file
+
+
+@dataclass(frozen=True)
 class Destroyed:
     handle: str
 
@@ -167,6 +173,7 @@ class Step(StrEnum):
     INSPECT = "inspect"
     WAIT = "wait"
     SIGNAL = "signal"
+    READ = "read"
     DESTROY = "destroy"
     FORGET = "forget"
 
@@ -204,6 +211,7 @@ Event = (
     | GrantExpired
     | Inspected
     | Ended
+    | ResultRead
     | Destroyed
     | Forgotten
     | Probed

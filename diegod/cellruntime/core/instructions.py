@@ -75,6 +75,15 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class ReadResult:
+    """The beginning of a file of the container, whose program has ended."""
+
+    handle: str
+    path: str
+    bytes_max: int
+
+
+@dataclass(frozen=True)
 class Destroy:
     """End whatever runs, keep the log, remove everything else."""
 
@@ -107,6 +116,7 @@ Instruction = (
     | AwaitEnd
     | Inspect
     | Signal
+    | ReadResult
     | Destroy
     | Forget
     | Probe

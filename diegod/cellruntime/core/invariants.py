@@ -34,6 +34,8 @@ def _of(c: Container) -> Iterator[str]:
         yield "is being made without a grant"
     if c.state is State.REPORTING and not c.destroyed and not c.ended:
         yield "is reported while it may still run"
+    if c.state is State.READING and (c.exit is None or not c.is_task):
+        yield "has a result that is read, and has not ended"
     if c.state is State.REPORTING and c.question is None:
         yield "is being reported, and nothing was said"
     if c.state is State.STOPPING and c.wake_at is None:

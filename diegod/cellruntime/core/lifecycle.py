@@ -6,7 +6,9 @@ documentation is made from it.
 
     WAITING ─► PREPARING ─► ASKING ─► GRANTED ─► CREATING ─► CREATED ─► STARTING ─► RUNNING
                                                                                        │
-    GONE ◄─ FORGETTING ◄─ REPORTING ◄─► DESTROYING ◄─ STOPPING ◄─ ENDING ◄─────────────┘
+    GONE ◄─ FORGETTING ◄─ REPORTING ◄─► DESTROYING ◄─ STOPPING ◄─ ENDING ◄─────────────┤
+                              ▲                                                        │
+                              └────────────────────── READING ◄────────────────────────┘
 
 After a restart of the agent a container comes in at ADOPTING (or further on, as its record says).
 """
@@ -24,6 +26,7 @@ class State(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     ADOPTING = "adopting"  # found after a restart; the backend (or the BBS) is being asked about it
+    READING = "reading"  # a task has ended by itself; its result file is being read
     ENDING = "ending"  # what will be said of it is being recorded
     STOPPING = "stopping"  # asked to end; killed if it does not
     DESTROYING = "destroying"
@@ -43,7 +46,8 @@ TRANSITIONS: dict[State, tuple[State, ...]] = {
     State.CREATED: (State.STARTING, State.DESTROYING),
     State.STARTING: (State.RUNNING, *_END),
     State.ADOPTING: (State.PREPARING, State.RUNNING, *_END),
-    State.RUNNING: (State.STOPPING, State.REPORTING, *_END),
+    State.RUNNING: (State.READING, State.STOPPING, State.REPORTING, *_END),
+    State.READING: (State.REPORTING, State.DESTROYING),
     State.ENDING: (State.STOPPING, State.DESTROYING),
     State.STOPPING: (State.DESTROYING,),
     State.DESTROYING: (State.REPORTING, State.FORGETTING, State.GONE),
@@ -67,6 +71,7 @@ MAY_RUN = (State.STARTING, State.RUNNING, State.ADOPTING, State.ENDING, State.ST
 
 #: In these, it is on its way out, and what it holds will soon be free.
 LEAVING = (
+    State.READING,
     State.ENDING,
     State.STOPPING,
     State.DESTROYING,

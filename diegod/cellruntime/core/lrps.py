@@ -5,6 +5,7 @@ An instance is claimed while it is being prepared, and created only once it is c
 
 from diegod.cellruntime.core import commands, ending, steps
 from diegod.cellruntime.core import instructions as i
+from diegod.cellruntime.core.checks import Checks, timeout_s
 from diegod.cellruntime.core.commands import refused_for_good
 from diegod.cellruntime.core.container import Container, View, note_away, note_row
 from diegod.cellruntime.core.crash_points import Phase, Verb, Verdict
@@ -20,7 +21,6 @@ from diegod.v1.definition_pb2 import Check, LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp
 
 _START_TIMEOUT_MS = 60_000
-_PROBE_TIMEOUT_MS = 1000
 
 
 def crashed(reason: str) -> Verdict:
@@ -127,26 +127,35 @@ def _record_epoch(s: CellState, container: Container) -> None:
 
 def _tell(s: CellState, container: Container, row: ActualLrp) -> None:
     """After a restore of the BBS a row can be younger than the instance: it is told again."""
-    if container.question is not None:
+    monitor = container.monitor
+    if container.question is not None or monitor is None:
         return
     if container.view is View.OFFERED:
         claim(s, container)
-    elif row.state == ActualLrp.CLAIMED and container.monitor and container.monitor.healthy:
-        steps.ask(s, container, commands.start_instance(container, s.facts))
+    elif row.state == ActualLrp.CLAIMED and monitor.healthy:
+        steps.ask(s, container, commands.start_instance(container, s.facts, monitor.routable))
+    elif row.state == ActualLrp.RUNNING and row.routable != monitor.routable:
+        steps.ask(s, container, commands.change_routable(container, s.facts, monitor.routable))
 
 
-def _checks(container: Container) -> list[Check]:
+def _checks(container: Container) -> Checks:
     definition = container.definition
     if not isinstance(definition, LrpDefinition):
-        return []
-    return list(definition.check_definition.checks)
+        return Checks()
+    return Checks.of(definition.check_definition)
 
 
 def _monitor(container: Container, row: ActualLrp, now: float) -> Monitor:
-    """An instance that the BBS has as RUNNING was healthy before the agent was restarted."""
-    checks = _checks(container)
-    healthy = not checks or row.state == ActualLrp.RUNNING
-    return Monitor(checks, now, _start_timeout_s(container), healthy=healthy)
+    """What the BBS has as RUNNING, or as routable, was so before the agent was restarted."""
+    is_running = row.state == ActualLrp.RUNNING
+    return Monitor(
+        _checks(container),
+        now,
+        _start_timeout_s(container),
+        started_at=container.started_at,
+        healthy=is_running,
+        ready=is_running and row.routable,
+    )
 
 
 def _start_timeout_s(container: Container) -> float:
@@ -161,32 +170,31 @@ def probe_due(s: CellState, container: Container, now: float) -> None:
     if monitor is None or container.state is not State.RUNNING:
         return
     if finding := monitor.given_up(now):
-        _act_on(s, container, finding, now)
+        _give_up(s, container, finding)
         return
-    checks = _checks(container)
+    checks = _checks(container).every
     for index in monitor.on_timer(now):
         s.emit(_probe(container, index, checks[index]))
 
 
 def _probe(container: Container, index: int, check: Check) -> i.Probe:
-    timeout_ms = check.timeout_ms if check.HasField("timeout_ms") else _PROBE_TIMEOUT_MS
     return i.Probe(
-        container.handle, index, check, container.address, container.ports, timeout_ms / 1000
+        container.handle, index, check, container.address, container.ports, timeout_s(check)
     )
 
 
 def probed(s: CellState, container: Container, index: int, problem: str, now: float) -> None:
     if container.monitor is None:
         return
-    if finding := container.monitor.on_result(index, problem, now):
-        _act_on(s, container, finding, now)
-
-
-def _act_on(s: CellState, container: Container, finding: Finding, now: float) -> None:
-    if finding.healthy:
+    finding = container.monitor.on_result(index, problem, now)
+    if finding is None or finding.healthy:
         running(s, container, now)
     else:
-        ending.close(s, container, crashed(finding.reason), finding.reason)
+        _give_up(s, container, finding)
+
+
+def _give_up(s: CellState, container: Container, finding: Finding) -> None:
+    ending.close(s, container, crashed(finding.reason), finding.reason)
 
 
 def ended(s: CellState, container: Container, how: Exit) -> None:

@@ -121,6 +121,11 @@ def _ended(s: CellState, event: e.Ended, now: float) -> None:
         (tasks.ended if container.is_task else lrps.ended)(s, container, event.exit)
 
 
+def _result_read(s: CellState, event: e.ResultRead, now: float) -> None:
+    if container := s.in_state(event.handle, State.READING):
+        tasks.result_read(s, container, event.content)
+
+
 def _destroyed(s: CellState, event: e.Destroyed, now: float) -> None:
     if container := s.in_state(event.handle, State.DESTROYING):
         ending.destroyed(s, container)
@@ -159,6 +164,8 @@ def _step_failed(s: CellState, event: e.StepFailed, now: float) -> None:
         return
     if _ON_THE_WAY_UP.get((event.step, event.phase)) is container.state:
         starting.step_failed(s, container, event)
+    elif event.step is e.Step.READ and container.state is State.READING:
+        tasks.result_unreadable(s, container, event.reason)
     elif _TRIED_AGAIN.get(event.step) is container.state:
         steps.try_again_later(container, now)
     elif event.step is e.Step.WAIT and container.state in MAY_RUN:
@@ -222,6 +229,7 @@ _HANDLERS: dict[type[Any], _Handler] = {
     e.GrantExpired: starting.grant_expired,
     e.Inspected: recovery.inspected,
     e.Ended: _ended,
+    e.ResultRead: _result_read,
     e.Destroyed: _destroyed,
     e.Forgotten: _forgotten,
     e.Probed: _probed,

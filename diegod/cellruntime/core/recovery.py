@@ -48,6 +48,7 @@ def _from_record(record: Record, boottime: float, now: float) -> Container:
         recorded_epoch=epoch_of(record.row_revision),
         record_issued=True,
         stop=record.stop,
+        result_file=record.result_file,
         start_issued=record.phase not in (Phase.INTENT, Phase.GRANTED),
         started_at=now - ran_for_s if record.started_boottime_s else now,
         started_boottime_s=record.started_boottime_s or boottime,

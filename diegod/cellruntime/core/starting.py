@@ -12,9 +12,10 @@ from diegod.cellruntime.core.crash_points import Phase, StopRule, Verb, Verdict
 from diegod.cellruntime.core.ledger import Shortage
 from diegod.cellruntime.core.lifecycle import LEAVING, State
 from diegod.cellruntime.core.states import CellState
+from diegod.cellruntime.core.work import Definition
 from diegod.contracts.backend import PortSpec
 from diegod.v1.definition_pb2 import LrpDefinition
-from diegod.v1.record_pb2 import ActualLrp
+from diegod.v1.record_pb2 import ActualLrp, Task
 
 
 def begin(s: CellState, container: Container) -> None:
@@ -61,16 +62,16 @@ def admit(s: CellState, container: Container) -> None:
         PortSpec(mapping.name, mapping.container_port, host_port)
         for mapping, host_port in zip(mappings, reserved, strict=True)
     )
-    container.stop = _stop_rule(container)
+    container.stop = _stop_rule(definition)
+    container.result_file = tasks.result_file(definition)
     _prepare(s, container)
 
 
-def _stop_rule(container: Container) -> StopRule:
-    definition = container.definition
-    if not isinstance(definition, LrpDefinition):
-        return StopRule()
-    timeout_ms = definition.stop_timeout_ms if definition.HasField("stop_timeout_ms") else 10_000
-    return StopRule(definition.stop_signal or "TERM", timeout_ms / 1000)
+def _stop_rule(definition: Definition) -> StopRule:
+    default = StopRule()
+    given_s = definition.stop_timeout_ms / 1000
+    timeout_s = given_s if definition.HasField("stop_timeout_ms") else default.timeout_s
+    return StopRule(definition.stop_signal or default.signal, timeout_s)
 
 
 def _prepare(s: CellState, container: Container) -> None:
@@ -178,4 +179,6 @@ def step_failed(s: CellState, container: Container, event: e.StepFailed) -> None
 def _start_failed(container: Container, event: e.StepFailed) -> Verdict:
     if not container.is_task:
         return lrps.crashed(event.reason)
-    return tasks.failed(event.reason) if event.definite else tasks.unknown(event.reason)
+    if event.definite:
+        return tasks.failed(event.reason, Task.PROGRAM)
+    return tasks.unknown(event.reason)

@@ -14,6 +14,8 @@ from diegod.models.epochs import epoch_of
 #: Between tries of what must succeed in the end, doubled each time.
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
+#: Of a task's result file.
+RESULT_BYTES_MAX = 10 * 1024
 
 
 def retry_delay_s(tries: int) -> float:
@@ -55,6 +57,12 @@ def start(s: CellState, container: Container) -> None:
     s.move(container, State.STARTING)
     container.start_issued = True
     s.emit(i.Start(container.handle, under_lease=container.is_task))
+
+
+def read_result(s: CellState, container: Container, why: str) -> None:
+    s.move(container, State.READING, why)
+    container.question = None
+    s.emit(i.ReadResult(container.handle, container.result_file, RESULT_BYTES_MAX))
 
 
 def destroy(s: CellState, container: Container, why: str) -> None:

@@ -1,8 +1,13 @@
 """What is special about tasks: the start grant, the time limit, the result.
 
+The result file is read after the program has ended by itself, well or badly, and before the BBS
+is told. An agent that dies in between finds container and exit status again, and reads it again.
+
 A task is started only on a grant that was the answer to this cell's own question. That a row says
 RUNNING here is no grant: the answer may have been given to an earlier life of this agent.
 """
+
+from codecs import getincrementaldecoder
 
 from diegod.cellruntime.core import commands, ending, steps
 from diegod.cellruntime.core.container import Container, View, note_away, note_row
@@ -10,8 +15,11 @@ from diegod.cellruntime.core.crash_points import Phase, Verb, Verdict
 from diegod.cellruntime.core.keys import TaskKey
 from diegod.cellruntime.core.lifecycle import State
 from diegod.cellruntime.core.states import CellState
+from diegod.cellruntime.core.steps import RESULT_BYTES_MAX
+from diegod.cellruntime.core.work import Definition
 from diegod.contracts.backend import Exit
 from diegod.internal.v1.command_pb2 import Outcome
+from diegod.v1.definition_pb2 import TaskDefinition
 from diegod.v1.record_pb2 import Task
 
 GRANT_TOO_LATE = "not started: the grant came too late"
@@ -19,19 +27,25 @@ GRANT_TOO_LATE = "not started: the grant came too late"
 
 def unknown(reason: str) -> Verdict:
     """It may have run, to its end or not; nobody can tell."""
-    return Verdict(Verb.COMPLETE, reason, failed=True, outcome_unknown=True)
+    return Verdict(
+        Verb.COMPLETE, reason, failed=True, outcome_unknown=True, failure=Task.AGENT_LOST_IT
+    )
 
 
-def failed(reason: str) -> Verdict:
-    return Verdict(Verb.COMPLETE, reason, failed=True)
+def failed(reason: str, failure: Task.Failure.ValueType) -> Verdict:
+    return Verdict(Verb.COMPLETE, reason, failed=True, failure=failure)
 
 
-def result(ended: Exit) -> Verdict:
+def outcome(ended: Exit, result: str = "", problem: str = "") -> Verdict:
+    """How it ended. A `problem` with its result fails a task that would have succeeded."""
+    reason = problem if ended.status == 0 else exit_reason(ended)
     return Verdict(
         Verb.COMPLETE,
-        "" if ended.status == 0 else exit_reason(ended),
-        failed=ended.status != 0,
+        reason,
+        failed=reason != "",
         exit_status=ended.status,
+        failure=Task.PROGRAM if reason else Task.NONE,
+        result=result,
     )
 
 
@@ -95,11 +109,47 @@ def running(s: CellState, container: Container, now: float) -> None:
 
 
 def time_limit_reached(s: CellState, container: Container) -> None:
-    ending.close(s, container, failed("timed out"), "timed out", stop_first=True)
+    verdict = failed("timed out", Task.TIMED_OUT)
+    ending.close(s, container, verdict, "timed out", stop_first=True)
 
 
 def ended(s: CellState, container: Container, how: Exit) -> None:
-    ending.report_first(s, container, result(how), exit_reason(how))
+    if container.result_file and not container.is_away:
+        container.exit = how
+        steps.read_result(s, container, exit_reason(how))
+    else:
+        ending.report_first(s, container, outcome(how), exit_reason(how))
+
+
+def result_read(s: CellState, container: Container, content: bytes | None) -> None:
+    """A task that succeeds and leaves no result file has failed: it was asked for one."""
+    if content is None:
+        _report(s, container, problem=f"no result file at {container.result_file}")
+    else:
+        _report(s, container, result=text_of_result(content))
+
+
+def result_unreadable(s: CellState, container: Container, reason: str) -> None:
+    _report(s, container, problem=f"its result file can't be read: {reason}")
+
+
+def _report(s: CellState, container: Container, *, result: str = "", problem: str = "") -> None:
+    how = container.exit
+    assert how is not None
+    ending.report_first(s, container, outcome(how, result, problem), "its result was looked for")
+
+
+def result_file(definition: Definition) -> str:
+    return definition.result_file if isinstance(definition, TaskDefinition) else ""
+
+
+def text_of_result(content: bytes) -> str:
+    """At most RESULT_BYTES_MAX of UTF-8. A character that the cut has split is left out."""
+    is_cut = len(content) >= RESULT_BYTES_MAX
+    decoder = getincrementaldecoder("utf-8")(errors="replace")
+    text = decoder.decode(content[:RESULT_BYTES_MAX], final=not is_cut)
+    # Whatever replaces an invalid byte is longer than it.
+    return text.encode()[:RESULT_BYTES_MAX].decode(errors="ignore")
 
 
 def lost(s: CellState, container: Container, reason: str) -> None:

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from diegod.cellruntime.exec import files
 from diegod.cellruntime.exec.client import SupervisorClient, SupervisorGoneError
 from diegod.cellruntime.exec.records import (
     CONTAINERS,
@@ -154,6 +155,17 @@ class ExecBackend:
         if answer["timed_out"]:
             raise TimeoutError(f"{argv[0]} took longer than {timeout_s:g} s and was killed")
         return ExecResult(answer["status"], base64.b64decode(answer["output"]))
+
+    async def read_file(self, handle: str, path: str, bytes_max: int) -> bytes | None:
+        launch = self._files(_checked(handle)).launch
+        if launch is None:
+            raise BackendError(f"container {handle} is not there, and so is no file of it")
+        try:
+            return await asyncio.to_thread(
+                files.read_beginning, Path(launch.cwd) / path, bytes_max, launch.user
+            )
+        except OSError as error:
+            raise BackendError(f"{path} can't be read: {error.strerror}") from None
 
     async def handles(self) -> Sequence[str]:
         return handles(self._cell)

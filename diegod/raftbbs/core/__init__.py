@@ -10,7 +10,20 @@ from typing import Any
 
 from diegod.internal.v1.command_pb2 import Command
 from diegod.models.errors import Reason
-from diegod.raftbbs.core import adoption, desired, formats, instances, members, membership, tasks
+from diegod.raftbbs.core import (
+    adoption,
+    cells,
+    control,
+    desired,
+    formats,
+    instance_reports,
+    instances,
+    members,
+    membership,
+    presences,
+    rollouts,
+    tasks,
+)
 from diegod.raftbbs.core.decision import Decision, Refused, Unchanged
 from diegod.raftbbs.core.guards import lock_held, speaking_cell
 from diegod.raftbbs.core.keys import illegal_keys
@@ -37,22 +50,31 @@ RULES: dict[str, tuple[str, Rule]] = {
     "desire_lrp": (USER, desired.desire),
     "scale_lrp": (USER, desired.scale),
     "remove_lrp": (USER, desired.remove),
+    "control_lrp": (USER, control.control),
+    "retire_index": (USER, presences.retire_index),
+    "finish_rollout": (BRAIN, rollouts.finish),
+    "await_promotion": (BRAIN, rollouts.await_promotion),
+    "fail_rollout": (BRAIN, rollouts.fail),
+    "forget_lrp": (BRAIN, desired.forget),
     "create_instance": (BRAIN, instances.create),
     "place_instance": (BRAIN, instances.place),
     "refuse_instance": (BRAIN, instances.refuse),
     "withdraw_instance": (BRAIN, instances.withdraw),
     "unclaim_instance": (BRAIN, instances.unclaim),
-    "suspect_instance": (BRAIN, instances.suspect),
-    "unsuspect_instance": (BRAIN, instances.unsuspect),
-    "retire_instance": (BRAIN, instances.retire),
-    "claim_instance": (CELL, instances.claim),
-    "start_instance": (CELL, instances.start),
-    "crash_instance": (CELL, instances.crash),
-    "remove_instance": (CELL, instances.remove),
-    "reject_instance": (CELL, instances.reject),
+    "suspect_instance": (BRAIN, presences.suspect),
+    "unsuspect_instance": (BRAIN, presences.unsuspect),
+    "evacuate_instance": (BRAIN, presences.evacuate),
+    "reinstate_instance": (BRAIN, presences.reinstate),
+    "retire_instance": (BRAIN, presences.retire),
+    "claim_instance": (CELL, instance_reports.claim),
+    "start_instance": (CELL, instance_reports.start),
+    "crash_instance": (CELL, instance_reports.crash),
+    "remove_instance": (CELL, instance_reports.remove),
+    "reject_instance": (CELL, instance_reports.reject),
     "adopt_instance": (CELL, adoption.adopt),
     "register_cell": (CELL, members.register_cell),
     "expire_cell": (BBS, members.expire_cell),
+    "control_cell": (USER, cells.control),
     "acquire_lock": (BRAIN, members.acquire_lock),
     "expire_lock": (BBS, members.expire_lock),
     "release_lock": (BRAIN, members.release_lock),
@@ -62,7 +84,18 @@ RULES: dict[str, tuple[str, Rule]] = {
 }
 
 #: Commands that an earlier format does not know. Its members refuse them; so does every other.
-FROM_FORMAT = {"adopt_instance": 2, "change_members": membership.RECORDED_FROM_FORMAT}
+FROM_FORMAT = {
+    "adopt_instance": 2,
+    "change_members": membership.RECORDED_FROM_FORMAT,
+    **dict.fromkeys(
+        (
+            *("control_lrp", "retire_index", "forget_lrp", "control_cell"),
+            *("finish_rollout", "await_promotion", "fail_rollout"),
+            *("evacuate_instance", "reinstate_instance"),
+        ),
+        desired.VERSIONS_FROM_FORMAT,
+    ),
+}
 
 #: What a brain may say before it holds the lock.
 _WITHOUT_LOCK = ("acquire_lock", "release_lock")

@@ -12,9 +12,11 @@ from diegod.models.definition_digest import digest_of_closed
 from diegod.models.epochs import epoch_of
 from diegod.models.errors import Reason
 from diegod.raftbbs.core.decision import Changed, Decision, Refused, RowChange, Unchanged
-from diegod.raftbbs.core.stamps import stamp
+from diegod.raftbbs.core.desired import VERSIONS_FROM_FORMAT
+from diegod.raftbbs.core.stamps import nanoseconds, stamp
 from diegod.raftbbs.core.view import Context, View
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Domain
 
 _ON_A_CELL = (ActualLrp.CLAIMED, ActualLrp.RUNNING)
 
@@ -30,8 +32,8 @@ def adopt(view: View, command: c.AdoptInstance, context: Context) -> Decision:
     if epoch_of(made_at) >= epoch_of(context.revision):
         return _refused(given, "it was made in this epoch, and its row is gone")
     desired = view.desired_lrp(given.process_guid)
-    if desired is None or given.index >= desired.instances:
-        return _unwanted(view, given, desired)
+    if desired is None or _is_beyond(desired, given.index):
+        return _unwanted(view, given, desired, context)
     return _in_place_of(view, command, desired, made_at, context)
 
 
@@ -49,20 +51,37 @@ def _is_nowhere(row: ActualLrp) -> bool:
     return row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id
 
 
-def _unwanted(view: View, given: ActualLrp, desired: DesiredLrp | None) -> Refused:
+def _is_beyond(desired: DesiredLrp, index: int) -> bool:
+    return desired.removing or not (
+        desired.mode == LrpDefinition.GLOBAL or index < desired.instances
+    )
+
+
+def _unwanted(
+    view: View, given: ActualLrp, desired: DesiredLrp | None, context: Context
+) -> Refused:
+    if desired is not None and desired.removing:
+        return _refused(given, f"{desired.process_guid} is being removed")
     domain = view.domain(desired.domain if desired is not None else given.domain)
     what = (
         f'there is no LRP "{given.process_guid}"'
         if desired is None
         else f"only {desired.instances} instances of {desired.process_guid} are desired"
     )
-    if domain is not None:
+    if domain is not None and _is_fresh(view, domain, context):
         return _refused(given, f"{what}, and domain {domain.domain} is complete")
     return Refused(
         Reason.UNAVAILABLE,
         f"{what} in the state that was restored: {given.instance_guid} is left running until its "
         "domain is freshened",
     )
+
+
+def _is_fresh(view: View, domain: Domain, context: Context) -> bool:
+    """What was said to be complete is so for its time; before format 2 time did not count."""
+    if not domain.ttl_s or view.cluster_format() < VERSIONS_FROM_FORMAT:
+        return True
+    return nanoseconds(domain.fresh_until) > context.at_ns
 
 
 def _in_place_of(
@@ -111,6 +130,10 @@ def _adopted(
         since=stamp(context.at_ns),
     )
     row.needs.CopyFrom(desired.needs)
+    if view.cluster_format() >= VERSIONS_FROM_FORMAT:
+        row.adopted_revision = context.revision
+        if desired.mode == LrpDefinition.GLOBAL:
+            row.needs.cell_id = context.caller_id
     row.net_info.CopyFrom(given.net_info)
     return row
 

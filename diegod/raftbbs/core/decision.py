@@ -4,7 +4,16 @@ from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import Reason
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    Domain,
+    Lock,
+    LrpVersion,
+    Task,
+)
 
 Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock
 
@@ -25,6 +34,7 @@ class RowChange(NamedTuple):
     row: Row
     definition: bytes | None = None  # to be stored beside the row, where there is a new one
     left_cell_id: str = ""  # the cell that the row was on and is no more: it must hear of it
+    versions: tuple[LrpVersion, ...] = ()  # of a desired LRP: new or changed entries of its history
 
 
 class Changed(NamedTuple):
@@ -52,12 +62,19 @@ class FormatRaised(NamedTuple):
 Decision: TypeAlias = Refused | Unchanged | Changed | NewMembers | FormatRaised
 
 
-def created(row: Row, definition: bytes | None = None) -> Changed:
-    return Changed((RowChange(Change.CREATED, row, definition),))
+def created(
+    row: Row, definition: bytes | None = None, versions: tuple[LrpVersion, ...] = ()
+) -> Changed:
+    return Changed((RowChange(Change.CREATED, row, definition, versions=versions),))
 
 
-def changed(row: Row, definition: bytes | None = None, left_cell_id: str = "") -> Changed:
-    return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id),))
+def changed(
+    row: Row,
+    definition: bytes | None = None,
+    left_cell_id: str = "",
+    versions: tuple[LrpVersion, ...] = (),
+) -> Changed:
+    return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id, versions),))
 
 
 def removed(row: Row) -> Changed:

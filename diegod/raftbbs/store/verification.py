@@ -34,7 +34,8 @@ from diegod.raftbbs.store.tables import (
     number_key,
     number_of,
 )
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Task
+from diegod.raftbbs.store.versions import version_key
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, LrpVersion, Task
 
 _NUMBER_BYTES = 8
 
@@ -105,7 +106,9 @@ class Verification:
             self._tasks,
             self._desired_lrps,
             self._actual_lrps,
+            self._lrp_versions,
             lambda: self._keyed(tables.cells, lambda cell: cell.cell_id),
+            self._removed_cells,
             lambda: self._keyed(tables.domains, lambda domain: domain.domain),
             lambda: self._keyed(tables.locks, lambda lock: lock.name),
             self._changes,
@@ -159,6 +162,24 @@ class Verification:
 
         self._numbered(tables.desired_lrps, look)
         _require(not following, tables.lrp_definitions, "has one of no LRP")
+
+    def _lrp_versions(self) -> None:
+        """Each belongs to an LRP, and the definition that it names is kept."""
+        tables, transaction = self._tables, self._transaction
+        for key, stored in self._scan(tables.lrp_versions):
+            number, version = key[:_NUMBER_BYTES], LrpVersion.FromString(stored)
+            is_there = transaction.get(tables.desired_lrps.rows, number) is not None
+            _require(is_there, tables.lrp_versions, "has one of no LRP")
+            named = version_key(number, version.version)
+            _require(named == key, tables.lrp_versions, "has one under another number")
+            definition = number + number_key(version.definition_revision)
+            is_kept = transaction.get(tables.lrp_definitions, definition) is not None
+            _require(is_kept, tables.lrp_versions, "names a definition that is not kept")
+
+    def _removed_cells(self) -> None:
+        for _, stored in self._scan(self._tables.removed_cells):
+            self._reading = self._tables.removed_cells
+            number_of(stored)
 
     def _actual_lrps(self) -> None:
         tables, expected = self._tables, _Sum()

@@ -108,6 +108,8 @@ class _Auction:
     _kept: dict[tuple[str, Hashable], Mask] = field(default_factory=dict)
 
     def place(self, lot: Lot) -> Placement | Refusal:
+        if lot.waits_for:
+            return Refusal(lot, lot.waits_for)
         if not self.cells.cells:
             return Refusal(lot, "no cell is present")
         name = lot.strategy or self.rules.default_strategy
@@ -142,7 +144,7 @@ class _Auction:
 
     def _filtered(self, lot: Lot, columns: CellColumns) -> tuple[Mask, dict[str, Mask]]:
         """The cells that are left, and whom each filter refused of those that were left to it."""
-        admitted = self.cells.healthy
+        admitted = np.ones(len(columns), dtype=np.bool_)
         refused_by: dict[str, Mask] = {}
         for name, placement_filter in self.rules.filters.items():
             answer = self._answer(name, placement_filter, lot, columns)
@@ -167,17 +169,10 @@ class _Auction:
             for name, refused in refused_by.items()
             if refused.any()
         ]
-        if not self.cells.healthy.all():
-            parts.append(self._unhealthy_text())
         return f"{count} {'cell' if count == 1 else 'cells'}: {', '.join(parts)}"
 
     def _filter_text(self, name: str, lot: Lot, columns: CellColumns, refused: Mask) -> str:
         return self.rules.filters[name].explain(columns, lot.work, refused)
-
-    def _unhealthy_text(self) -> str:
-        rows = np.flatnonzero(~self.cells.healthy)
-        first = self.cells.cells[int(rows[0])]
-        return f"{len(rows)} unhealthy ({first.cell_id}: {first.unhealthy_reason})"
 
 
 def _without_figures(text: str) -> str:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from diegod.contracts.strategy import Work
 from diegod.scheduler.core.decision import process_key, task_key
+from diegod.scheduler.core.dependencies import gates, unmet
 from diegod.scheduler.core.snapshot import TASK, Key, Snapshot, containers_of
 from diegod.scheduler.core.task_repairs import start_deadline
-from diegod.v1.record_pb2 import ActualLrp, PlacementNeeds, Task
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, PlacementNeeds, Task
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Lot:
     row_revision: int
     strategy: str = ""  # empty: the brain's default
     placement_error: str = ""  # what the last auction wrote into the row
+    waits_for: str = ""  # what it depends on and has not got yet: it is not auctioned
 
     @property
     def key(self) -> Key:
@@ -36,15 +39,22 @@ class Lot:
 
 
 def waiting(snapshot: Snapshot, now: float, *, hold_replacements: bool = False) -> list[Lot]:
-    """What waits for a placement and may have one, in the order of the auction.
+    """What waits for a placement, in the order of the auction; some of it `waits_for` more.
 
     What convergence is about to end anyway is not put up; while a mass loss holds, neither is
     what would replace an instance on a lost cell.
     """
-    lots = [_task_lot(t) for t in snapshot.pending.values() if now < start_deadline(t)]
+    tasks = [task for task in snapshot.pending.values() if now < start_deadline(task)]
+    lots = [task_lot(snapshot, task) for task in tasks]
+    waits_for: dict[str, str] = {}  # by process: all its instances wait for the same
     for row in snapshot.unclaimed.values():
-        if _is_wanted(snapshot, row) and not (hold_replacements and _replaces(snapshot, row)):
-            lots.append(_instance_lot(row))
+        desired = snapshot.desired.get(row.process_guid)
+        if desired is None or not _is_wanted(desired, row):
+            continue
+        if not (hold_replacements and _replaces(snapshot, row)):
+            if row.process_guid not in waits_for:
+                waits_for[row.process_guid] = unmet(snapshot, gates(desired))
+            lots.append(instance_lot(row, waits_for[row.process_guid]))
     return ordered(lots)
 
 
@@ -58,11 +68,12 @@ def _turn(lot: Lot) -> tuple[int, int, int, str, str]:
     return group, work.index, -work.memory_mb, work.guid, lot.row_guid
 
 
-def _is_wanted(snapshot: Snapshot, row: ActualLrp) -> bool:
-    desired = snapshot.desired.get(row.process_guid)
-    if desired is None or row.index >= desired.instances:
+def _is_wanted(desired: DesiredLrp, row: ActualLrp) -> bool:
+    """What is not, convergence retires: it would be placed in vain."""
+    if desired.stopped or desired.removing:
         return False
-    return row.definition_revision >= desired.definition_revision
+    is_index = desired.mode == LrpDefinition.GLOBAL or row.index < desired.instances
+    return is_index and row.definition_revision == desired.definition_revision
 
 
 def _replaces(snapshot: Snapshot, row: ActualLrp) -> bool:
@@ -72,23 +83,25 @@ def _replaces(snapshot: Snapshot, row: ActualLrp) -> bool:
     )
 
 
-def _task_lot(task: Task) -> Lot:
+def task_lot(snapshot: Snapshot, task: Task) -> Lot:
     return Lot(
         _work(TASK, task.task_guid, 0, task.needs),
         task.task_guid,
         task.provenance.revision,
         task.needs.strategy,
         task.placement_error,
+        unmet(snapshot, task.depends_on),
     )
 
 
-def _instance_lot(row: ActualLrp) -> Lot:
+def instance_lot(row: ActualLrp, waits_for: str = "") -> Lot:
     return Lot(
         _work("lrp", row.process_guid, row.index, row.needs),
         row.instance_guid,
         row.provenance.revision,
         row.needs.strategy,
         row.placement_error,
+        waits_for,
     )
 
 
@@ -102,4 +115,5 @@ def _work(kind: str, guid: str, index: int, needs: PlacementNeeds) -> Work:
         containers=containers_of(needs),
         rootfs_provider=needs.rootfs_provider,
         placement_tags=frozenset(needs.placement_tags),
+        cell_id=needs.cell_id,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diegod.contracts.strategy import CellColumns, Ints, Mask, Work
+from diegod.contracts.strategy import CellColumns, Ints, Work
 from diegod.scheduler.core.snapshot import TASK, Load, Snapshot
 from diegod.v1.record_pb2 import Cell
 
@@ -33,7 +33,6 @@ class CellTable:
     ) -> None:
         self.cells = cells
         self.row_of = {cell.cell_id: row for row, cell in enumerate(cells)}
-        self.healthy: Mask = np.array([not c.unhealthy_reason for c in cells], dtype=np.bool_)
         self._instances_by_cell = instances_by_cell
         self._zone_of, self._index_in_zone = _zones(cells)
         self._memory_mb_free = _column(c.capacity.memory_mb for c in cells)
@@ -45,6 +44,8 @@ class CellTable:
             "rootfs_providers": tuple(frozenset(c.rootfs_providers) for c in cells),
             "placement_tags": tuple(frozenset(c.placement_tags) for c in cells),
             "optional_placement_tags": tuple(frozenset(c.optional_placement_tags) for c in cells),
+            "unhealthy_reasons": tuple(c.unhealthy_reason for c in cells),
+            "cordons": tuple(cordon(c) for c in cells),
             "memory_mb_total": _read_only(self._memory_mb_free.copy()),
             "disk_mb_total": _read_only(self._disk_mb_free.copy()),
             "containers_total": _read_only(self._containers_free.copy()),
@@ -105,6 +106,11 @@ class CellTable:
             same_process_in_zone=_read_only(in_zone),
         )
         return _ProcessColumns(on_cell, in_zone, columns)
+
+
+def cordon(cell: Cell) -> str:
+    """Why an operator's word keeps new work off this cell; empty: nothing does."""
+    return "draining" if cell.HasField("drain") else "cordoned" if cell.cordoned else ""
 
 
 def _column(values: Iterable[int]) -> Ints:

@@ -8,24 +8,39 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import (
+    ClaimCallback,
     Command,
     CreateInstance,
     ExpireTask,
     FailTask,
+    FinishCallback,
+    FireSchedule,
     PlaceInstance,
     PlaceTask,
     RefuseInstance,
     RefuseTask,
+    ReopenTask,
     RetireInstance,
+    SkipSlots,
     SuspectInstance,
     UnclaimInstance,
     UnsuspectInstance,
     WithdrawInstance,
     WithdrawTask,
 )
-from diegod.scheduler.core.snapshot import PROCESS, TASK, Key
+from diegod.scheduler.core.snapshot import PROCESS, SCHEDULE, TASK, Key
 
-OnTask: TypeAlias = PlaceTask | RefuseTask | WithdrawTask | FailTask | ExpireTask
+OnTask: TypeAlias = (
+    PlaceTask
+    | RefuseTask
+    | WithdrawTask
+    | FailTask
+    | ExpireTask
+    | ClaimCallback
+    | FinishCallback
+    | ReopenTask
+)
+OnSchedule: TypeAlias = FireSchedule | SkipSlots
 OnInstance: TypeAlias = (
     PlaceInstance
     | RefuseInstance
@@ -35,7 +50,7 @@ OnInstance: TypeAlias = (
     | UnsuspectInstance
     | RetireInstance
 )
-Action: TypeAlias = OnTask | OnInstance | CreateInstance
+Action: TypeAlias = OnTask | OnInstance | OnSchedule | CreateInstance
 
 #: PlaceTask -> place_task: which field of a command carries which message.
 _FIELD_OF = {
@@ -58,7 +73,7 @@ class RowVersion(NamedTuple):
 class Decision:
     action: Action
     reason: str  # one sentence; it becomes the cause of the change
-    key: Key  # the task or process that it belongs to
+    key: Key  # the task, process or schedule that it belongs to
 
     @property
     def about(self) -> RowVersion:
@@ -67,6 +82,8 @@ class Decision:
         if isinstance(action, CreateInstance):
             guid = f"{action.process_guid}/{action.index}"
             return RowVersion(name, guid, action.desired_revision)
+        if isinstance(action, OnSchedule):  # a schedule may be called as some task is
+            return RowVersion(name, f"schedule {action.name}", action.row_revision)
         guid = action.task_guid if isinstance(action, OnTask) else action.instance_guid
         return RowVersion(name, guid, action.row_revision)
 
@@ -87,3 +104,7 @@ def task_key(task_guid: str) -> Key:
 
 def process_key(process_guid: str) -> Key:
     return Key(PROCESS, process_guid)
+
+
+def schedule_key(name: str) -> Key:
+    return Key(SCHEDULE, name)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
 from diegod.scheduler.core.auction import Placement
 from diegod.scheduler.core.cell_table import CellTable
-from diegod.scheduler.core.decision import Decision, OnTask, RowVersion
+from diegod.scheduler.core.decision import Decision, OnInstance, OnSchedule, OnTask, RowVersion
 from diegod.scheduler.core.snapshot import Key, Snapshot
+from diegod.v1.record_pb2 import ActualLrp, Task, TaskSchedule
 
 
 @dataclass
@@ -92,9 +93,17 @@ def _is_seen(snapshot: Snapshot, flight: _Flight) -> bool:
     if isinstance(action, CreateInstance):
         desired = snapshot.desired.get(action.process_guid)
         return desired is None or desired.provenance.revision != action.desired_revision
-    row = (
-        snapshot.tasks.get(action.task_guid)
-        if isinstance(action, OnTask)
-        else snapshot.instances.get(action.instance_guid)
-    )
+    if snapshot.revision < action.row_revision:  # the watch is still behind
+        return False
+    row = _row(snapshot, action)
     return row is None or row.provenance.revision != action.row_revision
+
+
+def _row(
+    snapshot: Snapshot, action: OnTask | OnInstance | OnSchedule
+) -> Task | ActualLrp | TaskSchedule | None:
+    if isinstance(action, OnTask):
+        return snapshot.tasks.get(action.task_guid)
+    if isinstance(action, OnSchedule):
+        return snapshot.schedules.get(action.name)
+    return snapshot.instances.get(action.instance_guid)

@@ -14,6 +14,8 @@ def not_taken_up(sheet: Sheet, key: Key, row: Occupant) -> str:
     cell = sheet.snapshot.cells.get(cell_id)
     if cell is None or not sheet.snapshot.is_present(cell_id):
         return f"cell {cell_id}, on which it was placed, is missing"
+    if cell.HasField("drain"):
+        return f"cell {cell_id}, on which it was placed, is being drained"
     # A placement does not keep the incarnation that it was decided on; `since` of a present cell
     # is when that cell registered.
     if seconds(cell.since) > placed_at:

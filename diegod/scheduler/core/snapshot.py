@@ -8,23 +8,35 @@ belong here: what the brain has decided but not yet seen happen (`in_flight`).
 from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, PlacementNeeds, Task
+from diegod.v1.definition_pb2 import Dependency
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    PlacementNeeds,
+    Task,
+    TaskSchedule,
+)
 
 Occupant: TypeAlias = Task | ActualLrp
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Key(NamedTuple):
-    """What convergence looks at together: a task, a process with its instances, or a cell."""
+    """What convergence looks at together: a task, a process with its instances, a schedule, or a
+    cell."""
 
     kind: str
     guid: str
 
 
-TASK, PROCESS, CELL = "task", "process", "cell"
+TASK, PROCESS, CELL, SCHEDULE = "task", "process", "cell", "schedule"
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,10 @@ def key_of(row: Occupant) -> Key:
     return Key(PROCESS, row.process_guid)
 
 
+def depended_on(dependency: Dependency) -> Key:
+    return Key(PROCESS, dependency.lrp) if dependency.lrp else Key(TASK, dependency.task)
+
+
 def containers_of(needs: PlacementNeeds) -> int:
     return needs.resources.containers or 1
 
@@ -68,12 +84,17 @@ class Snapshot:
         self.desired: dict[str, DesiredLrp] = {}
         self.instances: dict[str, ActualLrp] = {}
         self.cells: dict[str, Cell] = {}
+        self.schedules: dict[str, TaskSchedule] = {}
         #: All and only the tasks and instances that wait for a placement.
         self.pending: dict[str, Task] = {}
         self.unclaimed: dict[str, ActualLrp] = {}
         self._instances_of: dict[str, dict[str, ActualLrp]] = {}
         self._occupants: dict[str, dict[Key, int]] = {}
         self._loads: dict[str, Load] = {}
+        #: Of each schedule, the tasks of its slots that have not ended.
+        self._unfinished: dict[str, dict[str, None]] = {}
+        #: Of each task and process that something waits for: what does.
+        self._dependents: dict[Key, dict[Key, None]] = {}
         #: When each missing cell was lost, in the order of loss.
         self._missing: list[tuple[float, str]] = []
 
@@ -87,7 +108,8 @@ class Snapshot:
             removed = change.verb == Change.REMOVED
             match change.WhichOneof("row"):
                 case "task":
-                    keys[Key(TASK, change.task.task_guid)] = None
+                    key = Key(TASK, change.task.task_guid)
+                    keys |= {key: None} | self._dependents.get(key, {})
                     room_grew |= self._set_task(change.task, removed)
                 case "actual_lrp":
                     keys[Key(PROCESS, change.actual_lrp.process_guid)] = None
@@ -99,12 +121,19 @@ class Snapshot:
                     keys[Key(CELL, change.cell.cell_id)] = None
                     self._set_cell(change.cell, removed)
                     room_grew = True
+                case "task_schedule":
+                    keys[Key(SCHEDULE, change.task_schedule.name)] = None
+                    self._set_schedule(change.task_schedule, removed)
         return Touched(tuple(sorted(keys)), room_grew)
 
     def instances_of(self, process_guid: str) -> list[ActualLrp]:
         """By index; of one index, the ordinary one first."""
         rows = self._instances_of.get(process_guid, {})
         return sorted(rows.values(), key=lambda row: (row.index, row.presence, row.instance_guid))
+
+    def unfinished_of(self, schedule_name: str) -> list[str]:
+        """The tasks of earlier slots that have not ended; those that people dispatched aside."""
+        return sorted(self._unfinished.get(schedule_name, {}))
 
     def processes(self) -> list[str]:
         """Those that are desired and those that only have instances left."""
@@ -143,8 +172,10 @@ class Snapshot:
         return counts
 
     def _set_task(self, task: Task, removed: bool) -> bool:
-        room_grew = self._leave(self.tasks.pop(task.task_guid, None))
+        before = self.tasks.pop(task.task_guid, None)
+        room_grew = self._leave(before)
         self.pending.pop(task.task_guid, None)
+        self._index(before, task, removed)
         if removed:
             return room_grew
         self.tasks[task.task_guid] = task
@@ -184,6 +215,26 @@ class Snapshot:
         if cell.state != Cell.PRESENT:
             insort(self._missing, (seconds(cell.since), cell.cell_id))
 
+    def _set_schedule(self, schedule: TaskSchedule, removed: bool) -> None:
+        if removed:
+            self.schedules.pop(schedule.name, None)
+        else:
+            self.schedules[schedule.name] = schedule
+
+    def _index(self, before: Task | None, after: Task, removed: bool) -> None:
+        """By what it waits for, and by the schedule whose slot it is."""
+        key = Key(TASK, after.task_guid)
+        for dependency in before.depends_on if before else ():
+            _drop(self._dependents, depended_on(dependency), key)
+        if before is not None and before.schedule_name:
+            _drop(self._unfinished, before.schedule_name, before.task_guid)
+        if removed:
+            return
+        for dependency in after.depends_on if after.state == Task.PENDING else ():
+            self._dependents.setdefault(depended_on(dependency), {})[key] = None
+        if after.HasField("slot") and after.state in (Task.PENDING, Task.RUNNING):
+            self._unfinished.setdefault(after.schedule_name, {})[after.task_guid] = None
+
     def _enter(self, row: Occupant) -> None:
         if cell_id := _whereabouts(row):
             self._count(cell_id, row, 1)
@@ -206,6 +257,14 @@ class Snapshot:
         load.containers += sign * containers_of(row.needs)
         load.starting += sign * _is_starting(row)
         load.tasks += sign * isinstance(row, Task)
+
+
+def _drop(index: dict[_K, dict[_V, None]], key: _K, value: _V) -> None:
+    """An entry that is left empty goes, so that an index does not grow for ever."""
+    if (values := index.get(key)) is not None:
+        values.pop(value, None)
+        if not values:
+            del index[key]
 
 
 def _whereabouts(row: Occupant) -> str:

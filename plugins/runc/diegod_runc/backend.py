@@ -25,7 +25,7 @@ from diegod.contracts.backend import (
 )
 from diegod.contracts.log_format import LOG_FILE
 
-from diegod_runc import beneath, bundle, etc, execution, procfs, rootfs
+from diegod_runc import beneath, bundle, etc, execution, procfs, rootfs, within
 from diegod_runc.cgroups import Cgroups
 from diegod_runc.conmon import Conmon, Files
 from diegod_runc.ending import end_cgroup, end_known, end_makers
@@ -292,6 +292,17 @@ class RuncBackend:
             raise BackendError(f"{handle} does not run, so nothing can be run in it")
         runc, folder = self._ready.runc, bundle_of(directory)
         return await execution.execute(runc, handle, folder, argv, env, timeout_s)
+
+    async def read_file(self, handle: str, path: str, bytes_max: int) -> bytes | None:
+        """What the container has mounted inside (/dev, /proc) is not part of its root."""
+        directory = self._records.directory(handle)
+        root = rootfs.rootfs_of(bundle_of(directory)) if directory else None
+        if root is None or not root.is_mount():
+            raise BackendError(f"{handle} has no root file system here to read {path} from")
+        try:
+            return await asyncio.to_thread(within.read_beginning, root, path, bytes_max)
+        except OSError as error:
+            raise BackendError(f"{path} can't be read: {error.strerror}") from None
 
     async def destroy(self, handle: str) -> None:
         directory = self._records.directory(handle)

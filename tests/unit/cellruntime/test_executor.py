@@ -216,3 +216,24 @@ async def test_a_check_runs_its_command_in_the_container() -> None:
     assert probes.target is not None
     assert (await probes.target.run(["a", "b"], 1.0)).status == 2
     await cell.host.close()
+
+
+async def test_a_result_is_read_or_is_not_there() -> None:
+    cell = Cell(Script(runs_s=0.0, leaves={"/result": b"42 and more"}))
+    await cell.perform(*made(), i.Start(T, under_lease=True), i.AwaitEnd(T))
+    assert await cell.perform(i.ReadResult(T, "/result", 2)) == e.ResultRead(T, b"42")
+    assert await cell.perform(i.ReadResult(T, "/other", 2)) == e.ResultRead(T, None)
+    await cell.perform(i.Destroy(T))
+    event = await cell.perform(i.ReadResult(T, "/result", 2))
+    assert isinstance(event, e.StepFailed)
+    assert event.step is e.Step.READ
+
+
+async def test_a_disk_that_does_not_answer_does_not_hold_up_a_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("diegod.cellruntime.executor.READ_MAX_S", 0.01)
+    cell = Cell(Script(hangs=frozenset({"read_file"})))
+    await cell.perform(*made())
+    event = await cell.perform(i.ReadResult(T, "/result", 2))
+    assert event == e.StepFailed(T, e.Step.READ, "not within 0.01 s")

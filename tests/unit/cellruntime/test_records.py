@@ -11,6 +11,7 @@ from diegod.cellruntime.core.crash_points import Phase, Record, StopRule, Verb, 
 from diegod.cellruntime.core.keys import InstanceKey, TaskKey
 from diegod.cellruntime.records import FileRecords, decode, encode
 from diegod.contracts.backend import PortSpec
+from diegod.v1.record_pb2 import Task
 
 T = TypeVar("T")
 
@@ -23,7 +24,15 @@ TASK = Record(
     memory_mb=64,
     disk_mb=10,
     started_boottime_s=12.5,
-    verdict=Verdict(Verb.COMPLETE, "timed out", failed=True, exit_status=None),
+    result_file="/tmp/result.json",
+    verdict=Verdict(
+        Verb.COMPLETE,
+        "timed out",
+        failed=True,
+        exit_status=None,
+        failure=Task.TIMED_OUT,
+        result="42",
+    ),
 )
 INSTANCE = Record(
     "l-i9",
@@ -46,6 +55,16 @@ def records(folder: Path) -> FileRecords:
 @pytest.mark.parametrize("record", [TASK, INSTANCE])
 def test_what_is_written_is_read(record: Record) -> None:
     assert decode(encode(record)) == record
+
+
+def test_a_record_of_an_agent_that_knew_no_results_is_read() -> None:
+    envelope = json.loads(encode(TASK))
+    del envelope["record"]["result_file"]
+    for field in ("failure", "result"):
+        del envelope["record"]["verdict"][field]
+    record = decode(json.dumps(envelope).encode())
+    assert (record.handle, record.phase, record.result_file) == ("t-job-7", Phase.ENDING, "")
+    assert record.verdict == Verdict(Verb.COMPLETE, "timed out", failed=True)
 
 
 async def test_the_last_record_of_each_container_is_loaded(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ class Board:
         self.rows: dict[tuple[str, str], Message] = {}
         self.history: list[r.Change] = []
         self._definitions: dict[tuple[str, int], bytes] = {}
+        self._versions: dict[tuple[str, int], r.LrpVersion] = {}
+        self._removed_incarnation = 0
 
     # What a rule may read (diegod.raftbbs.core.view.View).
 
@@ -66,6 +68,19 @@ class Board:
 
     def instances_at(self, process_guid: str, index: int) -> Sequence[r.ActualLrp]:
         return [row for row in self.instances(process_guid) if row.index == index]
+
+    def has_instances(self, process_guid: str) -> bool:
+        return bool(self.instances(process_guid))
+
+    def lrp_versions(self, process_guid: str) -> Sequence[r.LrpVersion]:
+        kept = [version for (guid, _), version in self._versions.items() if guid == process_guid]
+        return [r.LrpVersion.FromString(version.SerializeToString()) for version in kept]
+
+    def removed_incarnation(self) -> int:
+        return self._removed_incarnation
+
+    def cluster_format(self) -> int:
+        return 2
 
     def cell(self, cell_id: str) -> r.Cell | None:
         return self._copy("cell", cell_id)
@@ -129,7 +144,11 @@ class Board:
             guid = getattr(row, key)
             if isinstance(row, r.DesiredLrp) and row_change.definition is not None:
                 self._definitions[guid, row.definition_revision] = row_change.definition
+            for version in row_change.versions:
+                self._versions[guid, version.version] = version
             if row_change.verb == r.Change.REMOVED:
+                if isinstance(row, r.Cell):
+                    self._removed_incarnation = max(self._removed_incarnation, row.incarnation)
                 del self.rows[table, guid]
             else:
                 self.rows[table, guid] = row

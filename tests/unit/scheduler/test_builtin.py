@@ -11,7 +11,7 @@ from diegod.scheduler.strategies.spread import Spread
 
 def test_the_registry_offers_them() -> None:
     plugins = load_plugins([builtin], load_entry_points=False)
-    assert [str(entry.state) for entry in plugins.entries] == ["ready"] * 6
+    assert [str(entry.state) for entry in plugins.entries] == ["ready"] * 9
     assert isinstance(plugins.strategies["spread"].factory(), Spread)
     made = {name: plugin.factory() for name, plugin in plugins.filters.items()}
     assert made == BUILTIN

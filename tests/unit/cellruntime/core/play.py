@@ -54,9 +54,14 @@ def task(state: str = "PENDING", *, revision: int = 7, **fields: Any) -> Task:
 
 
 def instance(
-    state: str = "UNCLAIMED", *, revision: int = 9, checks: tuple[Check, ...] = (), **fields: Any
+    state: str = "UNCLAIMED",
+    *,
+    revision: int = 9,
+    checks: tuple[Check, ...] = (),
+    more: CheckDefinition | None = None,
+    **fields: Any,
 ) -> ActualLrp:
-    """Instance i9 of `web`, placed on this cell."""
+    """Instance i9 of `web`, placed on this cell. `more`: checks of all kinds."""
     definition = LrpDefinition(
         process_guid="web",
         rootfs="preloaded:busybox",
@@ -64,7 +69,7 @@ def instance(
         memory_mb=64,
         disk_mb=10,
         ports=[PortMapping(name="http", container_port=8080)],
-        check_definition=CheckDefinition(checks=checks),
+        check_definition=more or CheckDefinition(checks=checks),
         start_timeout_ms=60_000,
         stop_signal="INT",
         stop_timeout_ms=3000,
@@ -72,6 +77,8 @@ def instance(
     defaults: dict[str, Any] = {"placed_cell_id": ME, "definition": definition}
     if state in ("CLAIMED", "RUNNING"):
         defaults |= {"cell_id": ME}
+    if state == "RUNNING":
+        defaults |= {"routable": True}
     return ActualLrp(
         process_guid="web",
         index=0,

@@ -27,6 +27,7 @@ from tests.unit.cellruntime.board import Board
 
 ME = "cell-1"
 RUN = Action(run=RunAction(path="/bin/job"))
+JOB = TaskDefinition(task_guid="job", rootfs="dir:/", action=RUN, result_file="/result")
 Effect = Callable[[], e.Event | None]
 
 
@@ -43,7 +44,7 @@ class World:
     def __init__(self) -> None:
         self.board = Board()
         self.board.register(ME)
-        self.board.desire_task(TaskDefinition(task_guid="job", rootfs="dir:/", action=RUN))
+        self.board.desire_task(JOB)
         self.board.desire_lrp(LrpDefinition(process_guid="web", rootfs="dir:/", action=RUN))
         self.disk: dict[str, Record] = {}
         self.host: dict[str, ContainerStatus] = {}
@@ -140,6 +141,8 @@ class World:
                 return lambda: self._ended(handle)
             case i.Signal():
                 return lambda: self._end(handle, Exit(143))
+            case i.ReadResult():
+                return lambda: self._read_result(handle)
             case i.Probe():
                 return lambda: e.Probed(handle, instruction.index, "")
 
@@ -186,6 +189,13 @@ class World:
             self.under_way.append(UnderWay("AwaitEnd", handle, lambda: self._ended(handle)))
             return None
         return e.Ended(handle, status.exit)
+
+    def _read_result(self, handle: str) -> e.Event:
+        status = self.host.get(handle)
+        assert status is None or status.state is ContainerState.EXITED, "read while it runs"
+        if status is None:
+            return e.StepFailed(handle, e.Step.READ, "it is not there")
+        return e.ResultRead(handle, b"42")
 
     # What others do.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from diegod.scheduler.core.batch import Lot, ordered
 from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.core.snapshot import Load
 from diegod.scheduler.strategies.spread import Spread
-from diegod.v1.record_pb2 import Cell
+from diegod.v1.record_pb2 import Cell, Drain
 from tests.unit.scheduler.core.lots import RULES, a_cell, a_lot, a_table, instance, task
 
 
@@ -118,12 +119,14 @@ class TestRefusals:
             a_cell("cell-2", placement_tags=["gold"]),
             a_cell("cell-3", rootfs_providers=["preloaded:jammy"], memory_mb=1),
             a_cell("cell-4", unhealthy_reason="no runc"),
+            a_cell("cell-5", cordoned=True),
         ]
         assert refusal_of(instance("web", memory_mb=2000), *cells) == (
-            "4 cells: 1 without rootfs preloaded:busybox, "
+            "5 cells: 1 unhealthy (cell-4: no runc), "
+            "1 closed to new work (cell-5 is cordoned), "
+            "1 without rootfs preloaded:busybox, "
             "1 placement tags (cell-2 takes only work tagged gold), "
-            "1 short of memory (nearest: cell-1 lacks 976 MB), "
-            "1 unhealthy (cell-4: no runc)"
+            "1 short of memory (nearest: cell-1 lacks 976 MB)"
         )
 
     def test_disk_and_containers(self) -> None:
@@ -131,6 +134,29 @@ class TestRefusals:
         assert text == "1 cell: 1 short of disk (nearest: c lacks 1 MB)"
         text = refusal_of(task("t", containers=12), a_cell("c"))
         assert text == "1 cell: 1 short of containers (nearest: c lacks 2)"
+
+    def test_a_cell_that_is_being_drained_takes_nothing(self) -> None:
+        draining = a_cell("cell-1", cordoned=True, drain=Drain())
+        assert refusal_of(task("t"), draining) == (
+            "1 cell: 1 closed to new work (cell-1 is draining)"
+        )
+
+    def test_work_that_names_its_cell_goes_there_or_nowhere(self) -> None:
+        cells = [a_cell("cell-1"), a_cell("cell-2", memory_mb=256)]
+        plan = hold([task("t", cell_id="cell-2"), task("u")], a_table(cells), RULES)
+        assert cells_of(plan) == ["cell-2", "cell-1"]
+        assert refusal_of(task("t", 512, cell_id="cell-2"), *cells) == (
+            "2 cells: 1 other than cell-2, 1 short of memory (nearest: cell-2 lacks 256 MB)"
+        )
+        assert refusal_of(task("t", cell_id="cell-9"), *cells) == (
+            "2 cells: 2 other than cell-9 (cell-9 is not present)"
+        )
+
+    def test_what_waits_for_something_is_told_so_and_books_nothing(self) -> None:
+        waits = replace(task("t", 1024), waits_for="waits for lrp db: 0 of 1 healthy")
+        plan = hold([waits, task("u", 1024)], a_table([a_cell("cell-1")]), RULES)
+        assert [refusal.text for refusal in plan.refusals] == [waits.waits_for]
+        assert [placement.lot.title for placement in plan.placements] == ["u"]
 
     def test_no_cell_at_all(self) -> None:
         assert refusal_of(task("t")) == "no cell is present"
@@ -206,23 +232,26 @@ clusters = st.lists(
         placement_tags=tag_sets,
         optional_placement_tags=tag_sets,
         unhealthy_reason=st.sampled_from(["", "", "", "ill"]),
+        cordoned=st.sampled_from([False, False, False, True]),
     ),
     max_size=6,
 )
 batches = st.lists(
     st.builds(
-        lambda kind, guid, index, memory_mb, tags: a_lot(
+        lambda kind, guid, index, memory_mb, tags, cell_id: a_lot(
             kind,
             f"{kind}-{guid}",
             index if kind == "lrp" else 0,
             memory_mb,
             placement_tags=frozenset(tags),
+            cell_id=cell_id,
         ),
         st.sampled_from(["lrp", "lrp", "task"]),
         st.integers(0, 2),
         st.integers(0, 3),
         st.sampled_from([0, 32, 64, 128]),
         tag_sets,
+        st.sampled_from(["", "", "", "cell-1", "cell-9"]),
     ),
     max_size=12,
 )
@@ -300,7 +329,8 @@ class PlainAuction:
             sum(getattr(w, name) for w in works) <= getattr(cell.capacity, name)
             for name in ("memory_mb", "disk_mb", "containers")
         )
-        return tags_match and fits and not cell.unhealthy_reason
+        is_open = not cell.unhealthy_reason and not cell.cordoned
+        return tags_match and fits and is_open and work.cell_id in ("", cell.cell_id)
 
     def rank(self, cell: Cell, work: Work) -> tuple[float, ...]:
         """By zone, then by siblings, then by load: no weights. Rounded, since sums of floats in
