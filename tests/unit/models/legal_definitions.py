@@ -21,6 +21,8 @@ from diegod.v1.definition_pb2 import (
 )
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,10}", fullmatch=True)
+#: None of them is the name of something to depend on.
+_GUIDS = NAMES.map(lambda name: f"guid-{name}")
 _LOWER = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 #: What YAML would take for something else is what a person writes sooner or later.
 TEXTS = st.sampled_from(["", "no", "1.10", "0123", "a: #b", "“done”", "two\nlines\n", " x ", "~"])
@@ -138,9 +140,19 @@ def lrps(draw: st.DrawFn) -> LrpDefinition:
         "update": _UPDATE,
     }
     given = draw(st.fixed_dictionaries({}, optional=fields))
-    return LrpDefinition(
-        process_guid=draw(NAMES), rootfs="preloaded:busybox", action=draw(_RUN), ports=ports, **given
+    lrp = LrpDefinition(
+        process_guid=draw(_GUIDS),
+        rootfs="preloaded:busybox",
+        action=draw(_RUN),
+        ports=ports,
+        **given,
     )
+    if lrp.mode == LrpDefinition.GLOBAL:  # one a cell: no number, and no cell of its own
+        lrp.ClearField("instances")
+        lrp.placement.cell_id = ""
+    if lrp.update.strategy == UpdatePolicy.RECREATE:
+        lrp.update.ClearField("canaries")
+    return lrp
 
 
 @st.composite
@@ -161,5 +173,5 @@ def tasks(draw: st.DrawFn) -> TaskDefinition:
     }
     given = draw(st.fixed_dictionaries({}, optional=fields))
     return TaskDefinition(
-        task_guid=draw(NAMES), rootfs="preloaded:busybox", action=draw(_RUN), **given
+        task_guid=draw(_GUIDS), rootfs="preloaded:busybox", action=draw(_RUN), **given
     )

@@ -182,8 +182,12 @@ def test_a_stopped_one_stays_stopped() -> None:
 
 
 def test_one_that_is_being_removed_is_taken_up_again() -> None:
-    made = plan(stored(an_lrp(), removing=True), [an_instance(0)], filled(an_lrp()))
+    row = stored(an_lrp(instances=2), removing=True, stopped=True)
+    rows = [an_instance(0), an_instance(1, stopping=True)]
+    made = plan(row, rows, filled(an_lrp(instances=2)))
     assert (made.action, made.version) == (Action.UPDATE, 4)
+    assert steps(made) == [(1, Step.CREATED)], "what still runs of it stays"
+    assert made.notes[-1].endswith("it is paused"), "a new one has nothing to go back to"
 
 
 def test_what_is_on_its_way_out_is_nobodys_instance() -> None:
