@@ -9,6 +9,7 @@ from typing import Self
 from diegod.client.cells import Cells
 from diegod.client.connect import Connection, connect
 from diegod.client.domains import Domains
+from diegod.client.history import History
 from diegod.client.logs import Logs
 from diegod.client.lrps import Lrps
 from diegod.client.members import Members
@@ -75,6 +76,7 @@ class Client:
         self.schedules = Schedules(connection.cluster, ids, timeout_s)
         self.domains = Domains(connection.cluster, ids, timeout_s)
         self.members = Members(connection.cluster, timeout_s)
+        self.history = History(connection.cluster, timeout_s)
 
     def logs(
         self,
@@ -82,9 +84,15 @@ class Client:
         *,
         follow: bool = False,
         tail_lines: int = 0,
+        streams: Sequence[stream_pb2.LogChunk.Stream.ValueType] = (),
     ) -> Logs:
-        """The output of a task or an instance; followed until its container has ended."""
-        request = stream_pb2.ReadLogsRequest(follow=follow, tail_lines=tail_lines)
+        """The output of a task or an instance; followed until its container has ended.
+
+        Without `streams`, what its program has written; CELL is what its cell did with it.
+        """
+        request = stream_pb2.ReadLogsRequest(
+            follow=follow, tail_lines=tail_lines, streams=streams
+        )
         if isinstance(of, record_pb2.Task):
             request.task_guid = of.task_guid
         else:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 
 from diegod.client.ports import Cluster, begun_within
 from diegod.models.errors import DomainError, Reason
-from diegod.v1 import stream_pb2
 from diegod.v1.stream_pb2 import LogChunk, ReadLogsReply, ReadLogsRequest
 
 _METHOD = "diegod.v1.LogService/Read"
@@ -28,7 +27,7 @@ class Logs:
         self._timeout_s = timeout_s
 
     async def __aiter__(self) -> AsyncIterator[LogChunk]:
-        passed_on: dict[int, int] = {stream_pb2.LogChunk.STDOUT: 0, stream_pb2.LogChunk.STDERR: 0}
+        passed_on: dict[int, int] = dict.fromkeys(LogChunk.Stream.values(), 0)
         tries_left = _TRIES
         while True:
             before = sum(passed_on.values())

@@ -255,7 +255,7 @@ class Snapshot:
         load.memory_mb += sign * row.needs.resources.memory_mb
         load.disk_mb += sign * row.needs.resources.disk_mb
         load.containers += sign * containers_of(row.needs)
-        load.starting += sign * _is_starting(row)
+        load.starting += sign * is_starting(row)
         load.tasks += sign * isinstance(row, Task)
 
 
@@ -278,5 +278,5 @@ def _whereabouts(row: Occupant) -> str:
     return row.cell_id if row.state in (ActualLrp.CLAIMED, ActualLrp.RUNNING) else ""
 
 
-def _is_starting(row: Occupant) -> bool:
+def is_starting(row: Occupant) -> bool:
     return row.state != (Task.RUNNING if isinstance(row, Task) else ActualLrp.RUNNING)
