@@ -13,6 +13,7 @@ from diegod.models.errors import Reason
 from diegod.scheduler.brain import Brain
 from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.lock import BrainLock
+from diegod.scheduler.ports import CallbackSender
 from diegod.scheduler.strategies.spread import Spread
 from diegod.v1.definition_pb2 import CrashPolicy
 from diegod.v1.record_pb2 import ActualLrp, Task
@@ -50,12 +51,17 @@ class Cluster:
         self.running: dict[str, asyncio.Task[None]] = {}
         self.cells_obey = True
 
-    def start(self, name: str = "brain-1", **settings: object) -> Brain:
+    def start(
+        self, name: str = "brain-1", sender: CallbackSender | None = None, **settings: object
+    ) -> Brain:
         bbs = self.bbs[name] = BoardBbs(self.board, f"brain/{name}")
         clock = self.clocks[name] = LoopClock(self.loop)
         for field, value in settings.items():
             setattr(bbs, field, value)
-        brain = Brain(bbs, clock, SeededIds(name), name, {"spread": Spread()}, BUILTIN, "spread")
+        strategies = {"spread": Spread()}
+        brain = Brain(
+            bbs, clock, SeededIds(name), name, strategies, BUILTIN, "spread", sender=sender
+        )
         self.brains[name] = brain
         self.running[name] = asyncio.create_task(brain.run())
         return brain
