@@ -87,7 +87,9 @@ def _replacement(other: ActualLrp) -> str:
         return f"its replacement runs on {where}"
     if where:
         return f"its replacement starts on {where}"
-    return f"its replacement can't be placed: {other.placement_error or 'not tried yet'}"
+    if not other.placement_error:
+        return "its replacement waits to be placed"
+    return f"its replacement can't be placed: {other.placement_error}"
 
 
 def _task_line(task: Task, now: float) -> str:

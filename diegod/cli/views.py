@@ -213,6 +213,10 @@ def _change_subject(change: record_pb2.Change) -> str:
         words.append(instance_note(instance))
     elif kind == "cell":
         words = [change.cell.cell_id, Cell.State.Name(change.cell.state)]
+    elif kind == "task_schedule":
+        schedule = change.task_schedule
+        words = [schedule.name, schedule.cron, "paused" if schedule.paused else ""]
+        words.append(f"last task {schedule.last_task_guid}" if schedule.last_task_guid else "")
     elif kind == "domain":
         words = [change.domain.domain, f"ttl {change.domain.ttl_s} s"]
     else:

@@ -9,6 +9,7 @@ from typing import Self
 from diegod.client.cells import Cells
 from diegod.client.connect import Connection, connect
 from diegod.client.domains import Domains
+from diegod.client.history import History
 from diegod.client.logs import Logs
 from diegod.client.lrps import Lrps
 from diegod.client.members import Members
@@ -75,6 +76,7 @@ class Client:
         self.schedules = Schedules(connection.cluster, ids, timeout_s)
         self.domains = Domains(connection.cluster, ids, timeout_s)
         self.members = Members(connection.cluster, timeout_s)
+        self.history = History(connection.cluster, timeout_s)
 
     def logs(
         self,

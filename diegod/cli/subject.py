@@ -1,0 +1,102 @@
+"""What a person means by a REF, of whatever kind: `web`, `web/0`, a guid, `task:web`, `cell:c-1`.
+
+Does not belong here: the commands that know the kind beforehand (`task_app.find` and its like).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diegod.cli.errors import NOT_FOUND, USAGE, CliError, one_line
+from diegod.cli.refs import chosen, not_found, split_instance
+from diegod.models.errors import DomainError, Reason
+from diegod.v1.cell_pb2 import CellStatus
+from diegod.v1.lrp_pb2 import GetLrpReply
+from diegod.v1.record_pb2 import ActualLrp, Task
+
+if TYPE_CHECKING:
+    from diegod.client import Client
+
+TASK, LRP, CELL = "task", "lrp", "cell"
+_KINDS = (TASK, LRP, CELL)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Exactly one of the three is there. With `index`, that instance of the LRP."""
+
+    ref: str
+    task: Task | None = None
+    lrp: GetLrpReply | None = None
+    cell: CellStatus | None = None
+    index: int | None = None
+
+    @property
+    def kind(self) -> str:
+        return TASK if self.task is not None else LRP if self.lrp is not None else CELL
+
+    @property
+    def instances(self) -> list[ActualLrp]:
+        """Those that are meant: of the index, or all; in order."""
+        rows = self.lrp.instances if self.lrp is not None else ()
+        meant = [row for row in rows if self.index in (None, row.index)]
+        return sorted(meant, key=lambda row: (row.index, row.presence, row.instance_guid))
+
+
+async def find(client: "Client", ref: str, kinds: Sequence[str] = _KINDS) -> Subject:
+    """Raises CliError: not found (3), ambiguous (2)."""
+    kind, colon, rest = ref.partition(":")
+    if colon and kind in _KINDS:
+        kinds, ref = [kind], rest
+    name, index = split_instance(ref)
+    if index is not None:
+        kinds = [LRP]
+    exact = await _exact(client, name, kinds)
+    if not exact:
+        found_kind, name = await _by_prefix(client, name, kinds)
+        exact = await _exact(client, name, [found_kind])
+    if not exact:  # it went while we looked
+        raise CliError(f"{one_line(name)} is gone", NOT_FOUND)
+    if len(exact) > 1:
+        named = " and ".join(f"{each}:{name}" for each, _ in exact)
+        raise CliError(f'"{one_line(name)}" is more than one thing. Say which: {named}', USAGE)
+    kind, record = exact[0]
+    return Subject(ref, **{kind: record}, index=index)
+
+
+async def _exact(client: "Client", name: str, kinds: Sequence[str]) -> list[tuple[str, Any]]:
+    """What has exactly this name, by kind."""
+    getters = {TASK: client.tasks.get, LRP: client.lrps.get, CELL: client.cells.get}
+    found = await asyncio.gather(*(_or_none(getters[kind](name)) for kind in kinds))
+    return [(kind, record) for kind, record in zip(kinds, found, strict=True) if record is not None]
+
+
+async def _or_none(getting: Awaitable[Any]) -> Any:
+    try:
+        return await getting
+    except DomainError as error:
+        if error.reason is not Reason.RESOURCE_NOT_FOUND:
+            raise
+        return None
+
+
+async def _by_prefix(client: "Client", ref: str, kinds: Sequence[str]) -> tuple[str, str]:
+    known = await _known(client, kinds)
+    names = [name for _, name in known]
+    if not any(ref and name.startswith(ref) for name in names):
+        what = " or ".join({TASK: "task", LRP: "LRP", CELL: "cell"}[kind] for kind in kinds)
+        raise CliError(not_found(ref, names, what), NOT_FOUND)
+    name = chosen(ref, names, "name")
+    return next((kind, name) for kind, each in known if each == name)
+
+
+async def _known(client: "Client", kinds: Sequence[str]) -> list[tuple[str, str]]:
+    known: list[tuple[str, str]] = []
+    if TASK in kinds:
+        known += [(TASK, task.task_guid) for task in await client.tasks.list()]
+    if LRP in kinds:
+        known += [(LRP, lrp.process_guid) for lrp in await client.lrps.list()]
+    if CELL in kinds:
+        known += [(CELL, status.cell.cell_id) for status in await client.cells.list()]
+    return known

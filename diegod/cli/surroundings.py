@@ -1,0 +1,80 @@
+"""What the standing of any row is told of the rest of the cluster, read once for a command."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from diegod.models.standing import Facts, Standing, facts_of_brain, standing
+from diegod.v1.cell_pb2 import CellStatus
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Lock, Task
+
+if TYPE_CHECKING:
+    from diegod.client import Client
+
+#: Always fresh, also without a row of its own.
+_DEFAULT_DOMAIN = "default"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    facts: Facts
+    lock: Lock
+    cells: Sequence[CellStatus]
+    fresh: Mapping[str, bool] = field(default_factory=dict)  # by domain; else it is
+
+    def of_task(self, task: Task, now: float) -> Standing:
+        return standing(task, self.facts, now)
+
+    def of_instance(
+        self,
+        row: ActualLrp,
+        lrp: DesiredLrp | None,
+        instances: Sequence[ActualLrp],
+        now: float,
+    ) -> Standing:
+        facts = replace(
+            self.facts,
+            lrp=lrp,
+            instances=instances,
+            domain_fresh=self.fresh.get(row.domain, True),
+        )
+        if lrp is not None:
+            facts = replace(facts, **_timeouts(lrp))  # type: ignore[arg-type]
+        return standing(row, facts, now)
+
+    def of_lrp(self, lrp: DesiredLrp, instances: Sequence[ActualLrp], now: float) -> Standing:
+        return standing(lrp, replace(self.facts, instances=instances), now)
+
+    def of_cell(self, status: CellStatus, now: float) -> Standing:
+        occupants = status.tasks + status.instances
+        return standing(status.cell, replace(self.facts, occupants=occupants), now)
+
+
+async def look_around(client: "Client", *, domains: bool = False) -> Surroundings:
+    """`domains`: also which are fresh, which matters only for what nobody desires."""
+    status, lock, cells = await asyncio.gather(
+        client.status(), client.history.brain_lock(), client.cells.list()
+    )
+    facts = facts_of_brain(status.brain_id, lock.brain)
+    hold = status.mass_loss
+    facts = replace(
+        facts,
+        hold_until=hold.until.ToNanoseconds() / 1e9 if status.HasField("mass_loss") else None,
+        cells={each.cell.cell_id: each.cell for each in cells},
+    )
+    fresh = {}
+    if domains:
+        fresh = {each.domain.domain: each.fresh for each in await client.domains.list()}
+        fresh[_DEFAULT_DOMAIN] = True
+    return Surroundings(facts, lock, cells, fresh)
+
+
+def _timeouts(lrp: DesiredLrp) -> dict[str, float]:
+    """Of its definition, where we may read it."""
+    given = lrp.definition
+    return {
+        f"{name}_s": getattr(given, f"{name}_ms") / 1000
+        for name in ("start_timeout", "stop_timeout")
+        if given.HasField(f"{name}_ms")  # type: ignore[arg-type]
+    }
