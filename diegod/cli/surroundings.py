@@ -11,6 +11,7 @@ from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Lock, Task
 
 if TYPE_CHECKING:
     from diegod.client import Client
+    from diegod.scheduler.core.mass_loss import Limits
 
 #: Always fresh, also without a row of its own.
 _DEFAULT_DOMAIN = "default"
@@ -22,6 +23,22 @@ class Surroundings:
     lock: Lock
     cells: Sequence[CellStatus]
     fresh: Mapping[str, bool] = field(default_factory=dict)  # by domain; else it is
+
+    def limits(self) -> "Limits":
+        """By what the active brain goes; of what it doesn't say, the defaults."""
+        from diegod.scheduler.core.mass_loss import Limits
+
+        brain, limits = self.lock.brain, Limits()
+        if brain.mass_loss_cells_min:
+            limits = replace(
+                limits,
+                mass_loss_percent=brain.mass_loss_percent,
+                mass_loss_cells_min=brain.mass_loss_cells_min,
+                mass_loss_hold_s=float(brain.mass_loss_hold_s),
+            )
+        return replace(
+            limits, take_up_s=self.facts.take_up_s, lease_ttl_s=self.facts.lease_ttl_s
+        )
 
     def of_task(self, task: Task, now: float) -> Standing:
         return standing(task, self.facts, now)
