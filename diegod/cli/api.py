@@ -10,12 +10,20 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from diegod.cli.session import Session
 from diegod.cli.verbs import noun, verb
-from diegod.v1 import cell_pb2, cluster_pb2, event_pb2, lrp_pb2, stream_pb2, task_pb2
+from diegod.v1 import (
+    cell_pb2,
+    cluster_pb2,
+    domain_pb2,
+    event_pb2,
+    lrp_pb2,
+    stream_pb2,
+    task_pb2,
+)
 
 app = noun("The API: .proto files for clients in other languages.")
 
 DESCRIPTOR_SET = "diegod-v1.binpb"
-_SERVICES = (task_pb2, lrp_pb2, cell_pb2, event_pb2, stream_pb2, cluster_pb2)
+_SERVICES = (task_pb2, lrp_pb2, cell_pb2, domain_pb2, event_pb2, stream_pb2, cluster_pb2)
 
 
 @verb(app, "export")

@@ -180,7 +180,7 @@ async def update(
         new.update.MergeFrom(
             policy(max_in_flight, max_unavailable, canaries, min_healthy_ms, order, on_failure)
         )
-        _set_enums(new.update, order, on_failure)
+        _set_order(new.update, order, on_failure, max_unavailable)
         admitted(new)
         revision = before.provenance.revision
         stored = await store(session, client, new, at=revision, cause="diegod lrp update")
@@ -193,11 +193,15 @@ def _take_away(definition: LrpDefinition, variable: str) -> None:
     del definition.environment_variables[variable]
 
 
-def _set_enums(into: UpdatePolicy, order: str, on_failure: str) -> None:
+def _set_order(
+    into: UpdatePolicy, order: str, on_failure: str, max_unavailable: int | None
+) -> None:
     """A merge leaves out what is at its first value, and that may be what was asked for."""
     asked = policy(None, None, None, None, order, on_failure)
     if order:
         into.order = asked.order
+        if max_unavailable is None:
+            into.ClearField("max_unavailable")  # its default is another one for each order
     if on_failure:
         into.on_failure = asked.on_failure
 

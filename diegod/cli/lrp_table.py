@@ -43,7 +43,7 @@ def _state(lrp: DesiredLrp) -> str:
         return "stopped"
     rollout = lrp.rollout
     if rollout.state == Rollout.DONE:
-        return ""
+        return f"went back: {rollout.reason}" if rollout.rolled_back else ""
     back = ", on its way back" if rollout.rolled_back else ""
     why = f": {rollout.reason}" if rollout.reason else ""
     return f"rollout {Rollout.State.Name(rollout.state)}{back}{why}"

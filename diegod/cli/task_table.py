@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from diegod.cli.quantities import amount_mb
 from diegod.cli.views import task_result
+from diegod.models.field_rules import shortened
 from diegod.v1.definition_pb2 import Dependency
 from diegod.v1.record_pb2 import Callback, Task
 
@@ -23,7 +24,7 @@ def task_fields(task: Task) -> Iterator[tuple[str, str]]:
     yield "completed", task.completed_at.ToJsonString() if task.HasField("completed_at") else ""
     yield "failure", Task.Failure.Name(task.failure) if task.failed else ""
     yield "reason", task.failure_reason
-    yield "result file", task.result
+    yield "result file", shortened(task.result, 200)
     yield "callback", _callback(task.callback) if task.HasField("callback") else ""
     yield "made by", _schedule(task)
     yield "waits for", ", ".join(dependency_text(each) for each in task.depends_on)

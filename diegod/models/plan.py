@@ -77,7 +77,7 @@ def plan(
         revision=current.provenance.revision,
         version=current.version + (action is Action.UPDATE),
         changes=changes,
-        steps=() if current.stopped else tuple(_steps(instances, new, action)),
+        steps=() if _stays_stopped(current) else tuple(_steps(instances, new, bool(of_definition))),
         notes=tuple(_notes(current, new, action)),
     )
 
@@ -128,9 +128,15 @@ def _wanted(new: LrpDefinition) -> int:
     return 0 if new.mode == LrpDefinition.GLOBAL else new.instances
 
 
+def _stays_stopped(current: DesiredLrp) -> bool:
+    """What is being removed and taken up again begins anew."""
+    return current.stopped and not current.removing
+
+
 def _steps(
-    instances: Sequence[ActualLrp], new: LrpDefinition, action: Action
+    instances: Sequence[ActualLrp], new: LrpDefinition, is_another: bool
 ) -> list[InstanceStep]:
+    """`is_another`: another definition than that of the instances which are there."""
     rows = {row.index: row for row in instances if _stays(row)}
     is_global = new.mode == LrpDefinition.GLOBAL
     steps = []
@@ -140,7 +146,7 @@ def _steps(
             steps.append(InstanceStep(index, Step.CREATED))
         elif not is_global and index >= new.instances:
             steps.append(_step(row, Step.STOPPED))
-        elif action is Action.UPDATE:
+        elif is_another:
             steps.append(_step(row, _replacement(row, new.update)))
     return steps
 
@@ -172,11 +178,11 @@ def _notes(current: DesiredLrp, new: LrpDefinition, action: Action) -> list[str]
     notes = list(_GLOBAL_NOTES) if new.mode == LrpDefinition.GLOBAL else []
     if current.removing:
         notes.append("it is being removed, and is taken up again as a new LRP")
-    if current.stopped:
+    if _stays_stopped(current):
         return [*notes, _STOPPED.format(current.process_guid)]
     if action is not Action.UPDATE:
         return notes
-    if current.rollout.state != Rollout.DONE:
+    if current.rollout.state != Rollout.DONE and not current.removing:
         notes.append(f"the rollout of version {current.version} is given up for it")
     return [*notes, *_manner(new), _on_failure(current, new.update)]
 
@@ -202,8 +208,9 @@ def _manner(new: LrpDefinition) -> list[str]:
 def _on_failure(current: DesiredLrp, policy: UpdatePolicy) -> str:
     """What the brain does when no new one becomes healthy in time, or one crashes repeatedly."""
     deadline = f"nothing healthy for {policy.progress_deadline_ms / 1000:g} s, or crashes"
-    is_stable = current.rollout.state == Rollout.DONE and not current.removing
-    back = is_stable or current.rollout.stable_definition_revision != 0
+    is_stable = current.rollout.state == Rollout.DONE
+    is_or_was = is_stable or current.rollout.stable_definition_revision != 0
+    back = is_or_was and not current.removing
     if policy.on_failure == UpdatePolicy.ROLLBACK and back:
         return f"{deadline}: rolled back by itself"
     return f"{deadline}: it is paused"

@@ -11,18 +11,23 @@ from diegod.v1.cluster_pb2 import (
     GetVersionReply,
     LrpShortfall,
 )
+from diegod.v1.definition_pb2 import TaskScheduleDefinition
+from diegod.v1.domain_pb2 import DomainStatus
 from diegod.v1.lrp_pb2 import GetLrpReply
 from diegod.v1.record_pb2 import (
     ActualLrp,
     Cell,
     Change,
     DesiredLrp,
+    Domain,
     InstanceCounts,
+    LrpVersion,
     MappedPort,
     NetInfo,
     Provenance,
     Resources,
     Task,
+    TaskSchedule,
 )
 from tests.unit.models.definitions import a_full_task, an_lrp
 
@@ -206,3 +211,53 @@ def a_change(revision: int = 42) -> Change:
         by="cell/cell-1",
         cause="ended",
     )
+
+
+def a_schedule() -> TaskSchedule:
+    definition = TaskScheduleDefinition(
+        name="nightly", cron="30 2 * * *", time_zone="Europe/Berlin", task=a_full_task()
+    )
+    definition.task.ClearField("task_guid")
+    definition.domain = definition.task.domain
+    definition.parameters.add(name="REGION", required=True)
+    fill_defaults(definition)
+    return TaskSchedule(
+        name="nightly",
+        domain="shop",
+        cron=definition.cron,
+        time_zone=definition.time_zone,
+        late_ms=60_000,
+        parameters=definition.parameters,
+        created_at=ago(86_400),
+        last_slot=ago(3600),
+        last_task_guid="nightly-20261122T110000Z",
+        fired=7,
+        skipped=1,
+        missed=2,
+        last_skip_reason="the task before had not ended",
+        last_skipped_slot=ago(90_000),
+        provenance=by(50, "brain/brain-1", "its slot was due"),
+        definition=definition,
+    )
+
+
+def a_domain() -> DomainStatus:
+    row = Domain(
+        domain="shop", ttl_s=120, fresh_until=ago(-90), provenance=by(8, "user/alice", "domain set")
+    )
+    return DomainStatus(domain=row, fresh=True, lrps=1, tasks=2)
+
+
+def a_version_of(number: int = 2) -> LrpVersion:
+    row = an_lrp_row()
+    version = LrpVersion(
+        version=number,
+        definition_revision=10,
+        at=ago(600),
+        by="user/alice",
+        cause="diegod lrp apply",
+        outcome=LrpVersion.FAILED,
+        reason="web/0 crashed 3 times",
+    )
+    version.definition.CopyFrom(row.definition)
+    return version

@@ -4,18 +4,36 @@ DIEGOD_UPDATE_GOLDEN=1 writes the files anew; the diff is then to be read as wha
 """
 
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from diegod.v1.cell_pb2 import GetCellReply, ListCellsReply
+from diegod.v1.cell_pb2 import ControlCellReply, GetCellReply, ListCellsReply
 from diegod.v1.cluster_pb2 import RekeyReply, RemoveMemberReply, TransferLeadershipReply
+from diegod.v1.domain_pb2 import ListDomainsReply, UpsertDomainReply
 from diegod.v1.event_pb2 import WatchReply
-from diegod.v1.lrp_pb2 import DesireLrpReply, ListInstancesReply, ListLrpsReply, ScaleLrpReply
+from diegod.v1.lrp_pb2 import (
+    ControlLrpReply,
+    DesireLrpReply,
+    ListInstancesReply,
+    ListLrpsReply,
+    LrpHistoryReply,
+    RemoveLrpReply,
+    RetireInstanceReply,
+    ScaleLrpReply,
+)
 from diegod.v1.record_pb2 import Task
 from diegod.v1.task_pb2 import (
     CancelTaskReply,
+    ControlScheduleReply,
     DesireTaskReply,
+    DesireTasksReply,
+    DesireTasksRequest,
+    DispatchTaskReply,
+    GetScheduleReply,
     GetTaskReply,
+    ListSchedulesReply,
     ListTasksReply,
 )
 from tests.unit.cli import records
@@ -32,6 +50,22 @@ COMMANDS = {
     "lrp-ps": ["lrp", "ps", "web"],
     "lrp-show": ["lrp", "show", "web"],
     "lrp-scale": ["lrp", "scale", "web", "5"],
+    "lrp-plan": ["lrp", "plan", "web.yaml"],
+    "lrp-history": ["lrp", "history", "web"],
+    "lrp-restart": ["lrp", "restart", "web", "--detach"],
+    "lrp-retire": ["lrp", "retire", "web/0", "--detach"],
+    "lrp-rm": ["lrp", "rm", "web", "--detach"],
+    "lrp-stop": ["lrp", "stop", "web", "--detach"],
+    "task-dispatch": ["task", "dispatch", "nightly"],
+    "task-schedule-ls": ["task", "schedule", "ls"],
+    "task-schedule-show": ["task", "schedule", "show", "nightly"],
+    "task-schedule-pause": ["task", "schedule", "pause", "nightly"],
+    "cell-cordon": ["cell", "cordon", "cell-1"],
+    "cell-drain": ["cell", "drain", "cell-1", "--detach"],
+    "domain-ls": ["domain", "ls"],
+    "domain-set": ["domain", "set", "shop", "--ttl-s=120"],
+    "domain-show": ["domain", "show", "shop"],
+    "plan": ["plan", "web.yaml"],
     "lrp-run-detached": ["lrp", "run", "web", "--detach", "true"],
     "cell-ls": ["cell", "ls"],
     "cell-show": ["cell", "show", "cell-1"],
@@ -45,9 +79,26 @@ COMMANDS = {
 }
 
 
+SPEC = """\
+kind: lrp
+process_guid: web
+rootfs: preloaded:busybox
+action: {run: {path: /bin/web, args: [--new]}}
+instances: 4
+environment_variables: {TOKEN: hush}
+"""
+
+
+async def _stored(messages: AsyncIterator[DesireTasksRequest]) -> AsyncIterator[DesireTasksReply]:
+    async for message in messages:
+        reply = DesireTaskReply(task=records.a_task())
+        yield DesireTasksReply(replies=[reply] * len(message.requests))
+
+
 @pytest.fixture
 def answering(cluster: FakeCluster) -> FakeCluster:
-    """A cluster with one of everything."""
+    """A cluster with one of everything, and a file beside it."""
+    Path("web.yaml").write_text(SPEC)
     task, failed = records.shown(records.a_task()), records.a_task("failed-one")
     failed.failed, failed.exit_status, failed.failure_reason = True, 3, "exited with status 3"
     waiting = records.a_task("waiting-one")
@@ -62,6 +113,16 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         "LrpService/Get": lrp,
         "LrpService/Scale": ScaleLrpReply(desired_lrp=records.an_lrp_row(instances=5)),
         "LrpService/Desire": DesireLrpReply(desired_lrp=records.an_lrp_row()),
+        "LrpService/Control": ControlLrpReply(desired_lrp=records.an_lrp_row()),
+        "LrpService/Retire": RetireInstanceReply(instance=records.an_instance()),
+        "LrpService/Remove": RemoveLrpReply(),
+        "LrpService/History": LrpHistoryReply(versions=[records.a_version_of(2)]),
+        "TaskScheduleService/Get": GetScheduleReply(schedule=records.a_schedule()),
+        "TaskScheduleService/Control": ControlScheduleReply(schedule=records.a_schedule()),
+        "TaskScheduleService/Dispatch": DispatchTaskReply(task=records.a_task("nightly-x")),
+        "DomainService/List": ListDomainsReply(domains=[records.a_domain()]),
+        "DomainService/Upsert": UpsertDomainReply(domain=records.a_domain().domain),
+        "CellService/Control": ControlCellReply(cell=records.a_cell(cordoned=True).cell),
         "CellService/Get": GetCellReply(cell=records.a_cell()),
         "ClusterService/GetBbsStatus": records.a_status(),
         "ClusterService/GetStatus": records.an_overview(),
@@ -73,6 +134,8 @@ def answering(cluster: FakeCluster) -> FakeCluster:
         ),
     }
     cluster.streams = {
+        "TaskService/DesireBulk": _stored,
+        "TaskScheduleService/List": [ListSchedulesReply(schedules=[records.a_schedule()])],
         "TaskService/List": [ListTasksReply(tasks=[records.a_task(), failed, waiting])],
         "LrpService/List": [ListLrpsReply(desired_lrps=[records.an_lrp_row()])],
         "LrpService/ListInstances": [ListInstancesReply(actual_lrps=lrp.instances)],
@@ -105,7 +168,7 @@ def test_forms_for_people(name: str, output: str, answering: FakeCluster, run: R
 
 def _with_output(command: list[str], output: str) -> list[str]:
     """Options come before the program that is run."""
-    verb = 1 if command == ["status"] else 2
+    verb = 1 if command[0] in ("status", "plan") else 3 if command[1] == "schedule" else 2
     return [*command[:verb], "-o", output, *command[verb:]]
 
 

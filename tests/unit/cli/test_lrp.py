@@ -21,6 +21,10 @@ def rows(*instances: ActualLrp) -> WatchReply:
     return WatchReply(rows=changes, rows_end=True)
 
 
+def gone(row: ActualLrp) -> WatchReply:
+    return WatchReply(changes=[Change(verb=Change.REMOVED, actual_lrp=row)])
+
+
 @pytest.fixture
 def empty(cluster: FakeCluster) -> FakeCluster:
     """No LRP yet; what is desired comes up."""
@@ -155,11 +159,13 @@ def test_show_yaml_has_the_instances_of_now(empty: FakeCluster, run: Run) -> Non
 
 def test_rm_removes_all_that_were_named_or_none(empty: FakeCluster, run: Run) -> None:
     empty.calls["LrpService/Get"] = the_lrp()
+    empty.watched = [rows(an_instance(0)), gone(an_instance(0))]
     result = run("lrp", "rm", "-y", "web")
-    assert (result.status, result.err) == (
-        0,
-        "web is removed; its instances are being stopped\n",
-    )
+    assert result.status == 0
+    first, second, last = result.err.splitlines()
+    assert first == "web is removed; its instances are being stopped"
+    assert second.startswith("  web/0  cell-1  ended after ")
+    assert last == "web is gone"
     assert [request.process_guid for request in empty.asked("LrpService/Remove")] == ["web"]
 
 

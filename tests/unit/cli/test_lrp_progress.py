@@ -3,8 +3,11 @@
 import pytest
 
 from diegod.cli.errors import DONE, FAILED, NOT_PLACED
+from diegod.cli.lrp_ending import Ending
 from diegod.cli.lrp_progress import PLACEMENT_PATIENCE_S, Progress
-from diegod.v1.record_pb2 import ActualLrp, Change
+from diegod.cli.lrp_verdict import Verdict
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Rollout
 from tests.unit.cli.records import an_instance, an_lrp_row
 
 
@@ -142,3 +145,149 @@ def test_an_lrp_that_is_removed_or_changed_meanwhile() -> None:
     assert status(progress) == DONE
     progress.observe(Change(verb=Change.REMOVED, desired_lrp=scaled), 0.0)
     assert status(progress) == FAILED
+
+
+def rolling(version: int = 2, **changes: object) -> DesiredLrp:
+    """Version 2 of an LRP of two instances, on its way from definition 7."""
+    row = an_lrp_row(instances=2)
+    row.version = version
+    row.rollout.state, row.rollout.stable_definition_revision = Rollout.ROLLING, 7
+    row.MergeFrom(DesiredLrp(**changes))  # type: ignore[arg-type]
+    return row
+
+
+def now_is(progress: Progress, desired: DesiredLrp) -> list[str]:
+    return progress.observe(Change(verb=Change.CHANGED, desired_lrp=desired), 0.0)
+
+
+def message(progress: Progress) -> str:
+    verdict = progress.verdict(0.0)
+    return "" if verdict is None else verdict.message
+
+
+def test_a_new_version_is_up_when_the_brain_says_so() -> None:
+    progress = Progress(rolling(), began_at=0.0)
+    seen(progress, an_instance(0), an_instance(1))
+    assert status(progress) is None, "healthy for how long?"
+    done = rolling()
+    done.rollout.state = Rollout.DONE
+    now_is(progress, done)
+    assert (status(progress), message(progress)) == (DONE, "web is running: 2 of 2")
+
+
+def test_a_crash_under_a_rollout_is_told_and_left_to_the_brain() -> None:
+    progress = Progress(rolling(), began_at=0.0)
+    crashed = an_instance(0, state=ActualLrp.CRASHED, crash_count=9, crash_reason="exit 1")
+    assert seen(progress, crashed, now=2.0) == ["  web/0  cell-1  CRASHED  after 2.0 s  exit 1"]
+    assert seen(progress, crashed, now=3.0) == []
+    assert status(progress) is None
+
+
+def went_back() -> DesiredLrp:
+    row = rolling(version=3)
+    row.definition_revision = 7
+    row.rollout.rolled_back, row.rollout.reason = True, "web/0 crashed 3 times: exit 1"
+    return row
+
+
+def test_a_version_that_goes_back_by_itself_is_a_failure_with_its_reason() -> None:
+    progress = Progress(rolling(), began_at=0.0)
+    lines = now_is(progress, went_back())
+    assert lines == [
+        "  version 2 failed: web/0 crashed 3 times: exit 1; it goes back by itself"
+    ]
+    seen(progress, an_instance(0, definition_revision=7), an_instance(1, definition_revision=7))
+    assert status(progress) is None, "it is not back yet"
+    back = went_back()
+    back.rollout.state = Rollout.DONE
+    now_is(progress, back)
+    assert (status(progress), message(progress)) == (
+        FAILED,
+        "web version 2 failed: web/0 crashed 3 times: exit 1. "
+        "It went back: 2 of 2 run. diegod lrp history web",
+    )
+
+
+def test_healthy_canaries_end_the_waiting_and_say_what_goes_on() -> None:
+    progress = Progress(rolling(), began_at=0.0)
+    waiting = rolling()
+    waiting.rollout.state = Rollout.CANARIES
+    now_is(progress, waiting)
+    assert status(progress) == DONE
+    assert "diegod lrp promote web, or diegod lrp rollback web" in message(progress)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("", "web version 2 is paused. diegod"), ("too slow", "web version 2 is paused: too slow.")],
+)
+def test_a_pause_ends_the_waiting(reason: str, said: str) -> None:
+    progress = Progress(rolling(), began_at=0.0)
+    paused = rolling()
+    paused.rollout.state, paused.rollout.reason = Rollout.PAUSED, reason
+    now_is(progress, paused)
+    assert status(progress) == FAILED
+    assert message(progress).startswith(said)
+
+
+def test_another_version_that_comes_meanwhile_is_not_ours() -> None:
+    progress = Progress(rolling(), began_at=0.0)
+    now_is(progress, rolling(version=3))
+    assert (status(progress), message(progress)) == (
+        FAILED,
+        "web became version 3 meanwhile, by user/alice",
+    )
+
+
+def test_what_is_replaced_has_to_be_gone() -> None:
+    progress = Progress(an_lrp_row(instances=1), began_at=0.0, must_go=frozenset(["i0"]))
+    old = an_instance(0, presence=ActualLrp.EVACUATING)
+    seen(progress, old, an_instance(0, instance_guid="new"))
+    assert status(progress) is None
+    progress.observe(Change(verb=Change.REMOVED, actual_lrp=old), 0.0)
+    assert status(progress) == DONE
+
+
+def test_of_a_global_one_only_the_brain_knows_when_it_is_everywhere() -> None:
+    desired = rolling(mode=LrpDefinition.GLOBAL)
+    desired.rollout.stable_definition_revision = 0
+    progress = Progress(desired, began_at=0.0)
+    seen(progress, an_instance(0), an_instance(7))
+    assert status(progress) is None
+    desired.rollout.state = Rollout.DONE
+    now_is(progress, desired)
+    assert message(progress) == "web is running: 2 of 2"
+
+
+def test_one_that_is_stopped_meanwhile() -> None:
+    progress = a_progress()
+    stopped = an_lrp_row()
+    stopped.stopped = True
+    now_is(progress, stopped)
+    assert (status(progress), message(progress)) == (
+        DONE,
+        "web is stopped. diegod lrp start web",
+    )
+
+
+def test_the_end_of_an_lrp() -> None:
+    ending = Ending(an_lrp_row(), began_at=1.0, removed=True)
+    removing = an_lrp_row()
+    removing.removing = True
+    ending.observe(Change(desired_lrp=removing), 1.0)
+    ending.observe(Change(actual_lrp=an_instance(0, stopping=True)), 1.0)
+    gone = Change(verb=Change.REMOVED, actual_lrp=an_instance(0))
+    assert ending.observe(gone, 3.0) == ["  web/0  cell-1  ended after 2.0 s"]
+    assert ending.verdict(3.0) is None, "its own row is there still"
+    ending.observe(Change(verb=Change.REMOVED, desired_lrp=removing), 3.0)
+    assert ending.verdict(3.0) == Verdict(DONE, "web is gone")
+
+
+def test_a_stop_that_is_taken_back() -> None:
+    stopped = an_lrp_row()
+    stopped.stopped = True
+    ending = Ending(stopped, began_at=0.0, removed=False)
+    ending.observe(Change(desired_lrp=stopped), 0.0)
+    assert ending.verdict(0.0) == Verdict(DONE, "web has no instance left")
+    ending.observe(Change(verb=Change.CHANGED, desired_lrp=an_lrp_row()), 0.0)
+    assert ending.verdict(0.0) == Verdict(FAILED, "web is wanted again: diegod lrp apply")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,7 +12,13 @@ from diegod.models.errors import DomainError, Reason
 from diegod.v1.event_pb2 import WatchReply
 from diegod.v1.record_pb2 import Change, Task
 from diegod.v1.stream_pb2 import LogChunk, ReadLogsReply
-from diegod.v1.task_pb2 import CancelTaskReply, DeleteTaskReply, DesireTaskReply
+from diegod.v1.task_pb2 import (
+    CancelTaskReply,
+    DeleteTaskReply,
+    DesireTaskReply,
+    DesireTasksReply,
+    DesireTasksRequest,
+)
 from tests.unit.cli.conftest import Run
 from tests.unit.client.fake_cluster import FakeCluster
 
@@ -204,10 +211,29 @@ def test_our_own_failures_are_125_because_smaller_ones_are_the_programs(
     assert running.requests == []
 
 
+async def refusing(messages: AsyncIterator[DesireTasksRequest]) -> AsyncIterator[DesireTasksReply]:
+    async for message in messages:
+        refusal = DesireTaskReply(error_reason="ResourceExists", error_message="it exists")
+        yield DesireTasksReply(replies=[refusal] * len(message.requests))
+
+
 def test_a_refusal_is_125_too_but_not_with_detach(cluster: FakeCluster, run: Run) -> None:
     refusal = DomainError(Reason.RESOURCE_EXISTS, "task t exists with another definition")
     cluster.calls = {"TaskService/Desire": refusal}
+    cluster.streams = {"TaskService/DesireBulk": refusing}
     result = run("task", "run", "--guid", "t", "true")
     assert result.status == 125
     assert result.err == "diegod: task t exists with another definition\n"
     assert run("task", "run", "--detach", "--guid", "t", "true").status == 4
+
+
+def test_flags_of_where_and_of_what_comes_of_it(cluster: FakeCluster, run: Run) -> None:
+    cluster.calls = {"TaskService/Desire": DesireTaskReply(task=Task(task_guid="t"))}
+    cluster.watched = [BEGINNING, ended(exit_status_known=True)]
+    cluster.streams = {"LogService/Read": []}
+    flags = ["--on", "cell-2", "--result-file", "/tmp/r", "--callback", "https://ci.example.com/"]
+    assert run("task", "run", *flags, "--guid", "t", "true").status == 0
+    definition = cluster.asked("TaskService/Desire")[0].definition
+    assert definition.placement.cell_id == "cell-2"
+    assert definition.result_file == "/tmp/r"
+    assert definition.completion_callback_url == "https://ci.example.com/"

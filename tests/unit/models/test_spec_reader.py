@@ -44,6 +44,9 @@ ITS_LINES = [
     "web.yaml:18 max_pids: nothing is given; leave the field out, or give it a value",
 ]
 
+KINDS = "task, lrp, task_schedule or domain"
+NO_KIND = f"is not a kind of document, which is {KINDS}"
+
 
 def problems(text: str) -> list[str]:
     return parse_spec("web.yaml", text.encode()).problems
@@ -110,9 +113,9 @@ def test_what_could_not_be_read_is_not_also_called_missing() -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("task_guid: a", "web.yaml:1 kind: is required: task or lrp"),
-        ("kind: tsk", 'web.yaml:1 kind: "tsk" is not a kind of document, which is task or lrp; did you mean task?'),
-        ("kind: [a]", "web.yaml:1 kind: a list is not a kind of document, which is task or lrp"),
+        ("task_guid: a", f"web.yaml:1 kind: is required: {KINDS}"),
+        ("kind: tsk", f'web.yaml:1 kind: "tsk" {NO_KIND}; did you mean task?'),
+        ("kind: [a]", f"web.yaml:1 kind: a list {NO_KIND}"),
         ("- a", "web.yaml:1 a document is a mapping with a kind, not a list"),
         ("just text", 'web.yaml:1 a document is a mapping with a kind, not "just text"'),
         ("", "web.yaml:1 the file holds no document"),
