@@ -56,11 +56,16 @@ def restart(policy: CrashPolicy, crash_count: int, crashed_at: float, now: float
 
 def backoff_s(policy: CrashPolicy, crash_count: int) -> float:
     """How long the instance stays down after this crash."""
-    doublings = crash_count - _or(policy, "immediate_restarts", IMMEDIATE_RESTARTS) - 1
+    doublings = crash_count - immediate_restarts(policy) - 1
     if doublings < 0:
         return 0.0
     backoff_ms = _or(policy, "backoff_ms", BACKOFF_MS) << min(doublings, _DOUBLINGS_MAX)
     return min(backoff_ms, _or(policy, "max_backoff_ms", MAX_BACKOFF_MS)) / 1000
+
+
+def immediate_restarts(policy: CrashPolicy) -> int:
+    """How many crashes are followed by a restart without a wait."""
+    return _or(policy, "immediate_restarts", IMMEDIATE_RESTARTS)
 
 
 def _or(policy: CrashPolicy, field: str, default: int) -> int:

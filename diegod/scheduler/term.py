@@ -12,19 +12,21 @@ import structlog
 
 from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.models.errors import DomainError, Reason
+from diegod.models.mass_loss import MassLoss
 from diegod.scheduler.auctioneer import Auctioneer, refusals_to_write
 from diegod.scheduler.bulletin import Bulletin
 from diegod.scheduler.callbacks import Callbacks
 from diegod.scheduler.core.agenda import Agenda
 from diegod.scheduler.core.auction import Placement, Rules
 from diegod.scheduler.core.batch import Lot
-from diegod.scheduler.core.convergence import all_keys, converge
+from diegod.scheduler.core.convergence import all_keys, converge, sliced
 from diegod.scheduler.core.decision import Decision
 from diegod.scheduler.core.in_flight import InFlight
-from diegod.scheduler.core.mass_loss import Limits, MassLoss
+from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.repairs import Repairs
 from diegod.scheduler.core.snapshot import Key
 from diegod.scheduler.lock import LOCK_NAME, Lease
+from diegod.scheduler.pace import Pace
 from diegod.scheduler.ports import Bbs, CallbackSender
 from diegod.world import Clock, Ids
 
@@ -64,6 +66,7 @@ class Term:
         self._lease = lease
         self._limits = limits
         self._agenda = Agenda()
+        self._pace = Pace()
         self._auctioneer = Auctioneer(rules)
         self._full_pass_at = 0.0
         self._retry_refused = False
@@ -120,16 +123,17 @@ class Term:
         if is_full:
             self._full_pass_at = elapsed + FULL_PASS_EVERY_S
         await self._tell_of_callbacks()
-        await self._converge(list(all_keys(bulletin.snapshot)) if is_full else [keys])
+        await self._converge(all_keys(bulletin.snapshot) if is_full else keys)
         await self._hold_auction(is_full)
 
-    async def _converge(self, slices: Iterable[Sequence[Key]]) -> None:
-        for keys in slices:
-            snapshot, now = self._bulletin.snapshot, self._bulletin.now()
-            repairs = converge(snapshot, keys, now, self._limits)
+    async def _converge(self, keys: Iterable[Key]) -> None:
+        for part in sliced(self._bulletin.snapshot, keys, self._pace.rows):
+            began = self._clock.monotonic()
+            repairs = converge(self._bulletin.snapshot, part, self._bulletin.now(), self._limits)
             self._agenda.replace(repairs.reviewed, repairs.deadlines)
             self._note_mass_loss(repairs)
             decisions = self.callbacks.admitted(self.in_flight.new(repairs.decisions))
+            self._pace.took(self._clock.monotonic() - began)
             await self._carry_out([(each, None) for each in decisions])
             await asyncio.sleep(0)
 

@@ -66,7 +66,7 @@ class PlacementView:
 
     @property
     def nearest_miss(self) -> CellVerdict | None:
-        """Of those that can't take it: it fails fewest filters, and lacks least of those that do."""
+        """Of those that can't take it, what fails fewest filters, and of these lacks least."""
         missed = [cell for cell in self.cells if not cell.is_possible]
         return min(missed, key=lambda c: (len(c.reasons), c.shortage, c.cell_id), default=None)
 

@@ -4,12 +4,13 @@ A full pass is slices of the same function, so what a change brings about at onc
 would find later are the same thing. Does not belong here: where work goes (`auction`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
-from diegod.scheduler.core.lrp_repairs import repair_process
-from diegod.scheduler.core.mass_loss import Limits, mass_loss
+from diegod.models.mass_loss import mass_loss
+from diegod.scheduler.core.limits import Limits
+from diegod.scheduler.core.lrps.process_repairs import repair_process
 from diegod.scheduler.core.repairs import Repairs, Sheet
-from diegod.scheduler.core.snapshot import CELL, PROCESS, TASK, Key, Snapshot
+from diegod.scheduler.core.snapshot import CELL, DOMAIN, PROCESS, TASK, Key, Snapshot
 from diegod.scheduler.core.task_repairs import repair_task
 
 _DEFAULTS = Limits()
@@ -19,27 +20,55 @@ def converge(
     snapshot: Snapshot, keys: Iterable[Key], now: float, limits: Limits = _DEFAULTS
 ) -> Repairs:
     """The repairs of these tasks and processes, and of those on these cells."""
-    sheet = Sheet(snapshot, now, limits, mass_loss(snapshot, now, limits))
-    reviewed = _opened(snapshot, keys)
+    loss = mass_loss(snapshot.missing, snapshot.present_count, now, limits)
+    sheet = Sheet(snapshot, now, limits, loss)
+    reviewed = tuple(sorted(dict.fromkeys(opened(snapshot, keys))))
     for key in reviewed:
         if key.kind == PROCESS:
             repair_process(sheet, key.guid)
-        elif (task := snapshot.tasks.get(key.guid)) is not None:
+        elif key.kind == TASK and (task := snapshot.tasks.get(key.guid)) is not None:
             repair_task(sheet, task)
     return Repairs(tuple(sheet.decisions), tuple(sheet.deadlines), reviewed, sheet.mass_loss)
 
 
-def all_keys(snapshot: Snapshot, slice_size: int = 500) -> Iterator[Sequence[Key]]:
-    """Everything there is at this moment, in slices that a caller can take breaks between."""
-    keys = [Key(PROCESS, guid) for guid in snapshot.processes()]
-    keys += [Key(TASK, guid) for guid in sorted(snapshot.tasks)]
-    return (keys[at : at + slice_size] for at in range(0, len(keys), slice_size))
+def all_keys(snapshot: Snapshot) -> Iterator[Key]:
+    """Everything there is at this moment, in an order that two brains share who saw the same feed.
+
+    Not sorted: that alone would take longer than a brain may hold its loop.
+    """
+    processes, leftovers, tasks = list(snapshot.desired), snapshot.started(), list(snapshot.tasks)
+    yield from (Key(PROCESS, guid) for guid in processes)
+    yield from (Key(PROCESS, guid) for guid in leftovers if guid not in snapshot.desired)
+    yield from (Key(TASK, guid) for guid in tasks)
 
 
-def _opened(snapshot: Snapshot, keys: Iterable[Key]) -> tuple[Key, ...]:
-    """Each cell replaced by what is on it; each key once, in one order whatever came first."""
-    opened: dict[Key, None] = {}
+def sliced(snapshot: Snapshot, keys: Iterable[Key], rows: Callable[[], int]) -> Iterator[list[Key]]:
+    """The keys, each once, in slices that weigh about `rows()` rows each: a caller takes breaks in
+    between, and says anew each time how much it can take."""
+    part: list[Key] = []
+    weight, limit = 0, rows()
+    seen: set[Key] = set()
+    for key in opened(snapshot, keys):
+        if key in seen:
+            continue
+        seen.add(key)
+        part.append(key)
+        weight += 1 + snapshot.instance_count(key.guid) if key.kind == PROCESS else 1
+        if weight >= limit:
+            yield part
+            part, weight, limit = [], 0, rows()
+    if part:
+        yield part
+
+
+def opened(snapshot: Snapshot, keys: Iterable[Key]) -> Iterator[Key]:
+    """Each cell replaced by what is on it and by what may want to be on it, each domain by what its
+    freshness decides about; a key may come more than once."""
     for key in keys:
-        for inner in snapshot.keys_on(key.guid) if key.kind == CELL else [key]:
-            opened[inner] = None
-    return tuple(sorted(opened))
+        if key.kind == CELL:
+            yield from snapshot.keys_on(key.guid)
+            yield from (Key(PROCESS, guid) for guid in list(snapshot.everywhere))
+        elif key.kind == DOMAIN:
+            yield from snapshot.unsure_in(key.guid)
+        else:
+            yield key

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import (
+    AwaitPromotion,
     ClaimCallback,
     Command,
     CreateInstance,
+    EvacuateInstance,
     ExpireTask,
+    FailRollout,
     FailTask,
     FinishCallback,
+    FinishRollout,
     FireSchedule,
+    ForgetLrp,
     PlaceInstance,
     PlaceTask,
     RefuseInstance,
     RefuseTask,
+    ReinstateInstance,
     ReopenTask,
     RetireInstance,
     SkipSlots,
@@ -48,9 +54,12 @@ OnInstance: TypeAlias = (
     | UnclaimInstance
     | SuspectInstance
     | UnsuspectInstance
+    | EvacuateInstance
+    | ReinstateInstance
     | RetireInstance
 )
-Action: TypeAlias = OnTask | OnInstance | OnSchedule | CreateInstance
+OnLrp: TypeAlias = FinishRollout | AwaitPromotion | FailRollout | ForgetLrp
+Action: TypeAlias = OnTask | OnInstance | OnLrp | OnSchedule | CreateInstance
 
 #: PlaceTask -> place_task: which field of a command carries which message.
 _FIELD_OF = {
@@ -82,6 +91,8 @@ class Decision:
         if isinstance(action, CreateInstance):
             guid = f"{action.process_guid}/{action.index}"
             return RowVersion(name, guid, action.desired_revision)
+        if isinstance(action, OnLrp):
+            return RowVersion(name, action.process_guid, action.row_revision)
         if isinstance(action, OnSchedule):  # a schedule may be called as some task is
             return RowVersion(name, f"schedule {action.name}", action.row_revision)
         guid = action.task_guid if isinstance(action, OnTask) else action.instance_guid

@@ -14,7 +14,7 @@ from diegod.scheduler.core.cell_verdicts import PlacementView, loads_of, view, w
 from diegod.scheduler.core.convergence import converge
 from diegod.scheduler.core.decision import process_key, task_key
 from diegod.scheduler.core.dependencies import gates, unmet
-from diegod.scheduler.core.mass_loss import Limits
+from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.snapshot import Key, Load, Snapshot, is_starting, seconds
 from diegod.scheduler.core.task_repairs import callback_is_due_sometime
 from diegod.v1.cell_pb2 import CellStatus

@@ -10,9 +10,16 @@ from dataclasses import dataclass
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
 from diegod.scheduler.core.auction import Placement
 from diegod.scheduler.core.cell_table import CellTable
-from diegod.scheduler.core.decision import Decision, OnInstance, OnSchedule, OnTask, RowVersion
+from diegod.scheduler.core.decision import (
+    Decision,
+    OnInstance,
+    OnLrp,
+    OnSchedule,
+    OnTask,
+    RowVersion,
+)
 from diegod.scheduler.core.snapshot import Key, Snapshot
-from diegod.v1.record_pb2 import ActualLrp, Task, TaskSchedule
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Task, TaskSchedule
 
 
 @dataclass
@@ -100,10 +107,12 @@ def _is_seen(snapshot: Snapshot, flight: _Flight) -> bool:
 
 
 def _row(
-    snapshot: Snapshot, action: OnTask | OnInstance | OnSchedule
-) -> Task | ActualLrp | TaskSchedule | None:
+    snapshot: Snapshot, action: OnTask | OnInstance | OnLrp | OnSchedule
+) -> Task | ActualLrp | DesiredLrp | TaskSchedule | None:
     if isinstance(action, OnTask):
         return snapshot.tasks.get(action.task_guid)
     if isinstance(action, OnSchedule):
         return snapshot.schedules.get(action.name)
+    if isinstance(action, OnLrp):
+        return snapshot.desired.get(action.process_guid)
     return snapshot.instances.get(action.instance_guid)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from diegod.models.mass_loss import MassLoss
 from diegod.scheduler.core.decision import Action, Decision
-from diegod.scheduler.core.mass_loss import Limits, MassLoss
+from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.snapshot import Key, Snapshot
 
 
@@ -44,13 +45,19 @@ class Sheet:
     def decide(self, key: Key, action: Action, reason: str) -> None:
         self.decisions.append(Decision(action, reason, key))
 
-    def decide_unless_held(self, key: Key, steps: Sequence[tuple[Action, str]]) -> None:
-        """Steps that end or replace something: all of them, or none while a mass loss holds."""
-        if self.mass_loss is not None:
+    def decide_unless_held(
+        self, key: Key, steps: Sequence[tuple[Action, str]], cell_id: str = ""
+    ) -> bool:
+        """Steps that end or replace something: all of them, or none while a mass loss holds.
+
+        They concern what is on `cell_id`; nothing waits for a cell that never comes back.
+        """
+        if self.mass_loss is not None and not self.snapshot.is_given_up(cell_id):
             self.deadlines.append(Deadline(self.mass_loss.until, key))
-            return
+            return False
         for action, reason in steps:
             self.decide(key, action, reason)
+        return True
 
     def is_due(self, key: Key, at: float) -> bool:
         """Whether that moment has come; if not, it is a deadline."""

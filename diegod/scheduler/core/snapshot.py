@@ -6,18 +6,19 @@ belong here: what the brain has decided but not yet seen happen (`in_flight`).
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from diegod.v1.definition_pb2 import Dependency
+from diegod.v1.definition_pb2 import Dependency, LrpDefinition
 from diegod.v1.record_pb2 import (
     ActualLrp,
     Cell,
     Change,
     DesiredLrp,
+    Domain,
     PlacementNeeds,
     Task,
     TaskSchedule,
@@ -26,17 +27,18 @@ from diegod.v1.record_pb2 import (
 Occupant: TypeAlias = Task | ActualLrp
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+_NONE: dict[str, ActualLrp] = {}
 
 
 class Key(NamedTuple):
-    """What convergence looks at together: a task, a process with its instances, a schedule, or a
-    cell."""
+    """What convergence looks at together: a task, a process with its instances, a schedule, a
+    cell, or a domain."""
 
     kind: str
     guid: str
 
 
-TASK, PROCESS, CELL, SCHEDULE = "task", "process", "cell", "schedule"
+TASK, PROCESS, CELL, SCHEDULE, DOMAIN = "task", "process", "cell", "schedule", "domain"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,13 @@ class Snapshot:
         self.desired: dict[str, DesiredLrp] = {}
         self.instances: dict[str, ActualLrp] = {}
         self.cells: dict[str, Cell] = {}
+        self.domains: dict[str, Domain] = {}
+        #: The cells that are present and not drained: what runs there may stay.
+        self.steady: dict[str, None] = {}
+        #: The LRPs that are to have an instance on every cell that may run one.
+        self.everywhere: dict[str, None] = {}
+        #: When each missing cell was lost, in the order of loss; without accepted losses.
+        self.missing: list[tuple[float, str]] = []
         self.schedules: dict[str, TaskSchedule] = {}
         #: All and only the tasks and instances that wait for a placement.
         self.pending: dict[str, Task] = {}
@@ -91,12 +100,14 @@ class Snapshot:
         self._instances_of: dict[str, dict[str, ActualLrp]] = {}
         self._occupants: dict[str, dict[Key, int]] = {}
         self._loads: dict[str, Load] = {}
+        self._present_count = 0
+        #: By domain, the processes with instances in it; and those with adopted instances.
+        self._in_domain: dict[str, dict[str, int]] = {}
+        self._adopted: dict[str, int] = {}
         #: Of each schedule, the tasks of its slots that have not ended.
         self._unfinished: dict[str, dict[str, None]] = {}
         #: Of each task and process that something waits for: what does.
         self._dependents: dict[Key, dict[Key, None]] = {}
-        #: When each missing cell was lost, in the order of loss.
-        self._missing: list[tuple[float, str]] = []
 
     def apply_changes(self, changes: Iterable[Change]) -> Touched:
         """Rows of the beginning and changes alike; in the order of the feed."""
@@ -121,6 +132,9 @@ class Snapshot:
                     keys[Key(CELL, change.cell.cell_id)] = None
                     self._set_cell(change.cell, removed)
                     room_grew = True
+                case "domain":
+                    keys[Key(DOMAIN, change.domain.domain)] = None
+                    self._set_domain(change.domain, removed)
                 case "task_schedule":
                     keys[Key(SCHEDULE, change.task_schedule.name)] = None
                     self._set_schedule(change.task_schedule, removed)
@@ -128,8 +142,27 @@ class Snapshot:
 
     def instances_of(self, process_guid: str) -> list[ActualLrp]:
         """By index; of one index, the ordinary one first."""
-        rows = self._instances_of.get(process_guid, {})
-        return sorted(rows.values(), key=lambda row: (row.index, row.presence, row.instance_guid))
+        rows = self.rows_of(process_guid)
+        return sorted(rows, key=lambda row: (row.index, row.presence, row.instance_guid))
+
+    def rows_of(self, process_guid: str) -> Collection[ActualLrp]:
+        """The instances in the order in which they arrived."""
+        return self._instances_of.get(process_guid, _NONE).values()
+
+    def instance_count(self, process_guid: str) -> int:
+        return len(self._instances_of.get(process_guid, _NONE))
+
+    def started(self) -> list[str]:
+        """The processes that have instances, in the order in which they arrived."""
+        return list(self._instances_of)
+
+    def unsure_in(self, domain: str) -> list[Key]:
+        """The processes with instances that may be superfluous, if this domain is fresh."""
+        return [
+            Key(PROCESS, guid)
+            for guid in self._in_domain.get(domain, {})
+            if guid not in self.desired or guid in self._adopted
+        ]
 
     def unfinished_of(self, schedule_name: str) -> list[str]:
         """The tasks of earlier slots that have not ended; those that people dispatched aside."""
@@ -154,14 +187,20 @@ class Snapshot:
         """By cell id."""
         return [c for _, c in sorted(self.cells.items()) if c.state == Cell.PRESENT]
 
-    @property
-    def missing_since(self) -> list[float]:
-        """When the cells that are missing were lost, the first loss first."""
-        return [at for at, _ in self._missing]
+    def is_given_up(self, cell_id: str) -> bool:
+        """Whether it is known of a cell that it does not come back: nothing waits for it."""
+        if not cell_id:
+            return False
+        cell = self.cells.get(cell_id)
+        return cell is None or (cell.state != Cell.PRESENT and cell.loss_accepted)
 
     @property
     def present_count(self) -> int:
-        return len(self.cells) - len(self._missing)
+        return self._present_count
+
+    @property
+    def missing_count(self) -> int:
+        return len(self.cells) - self._present_count
 
     def instances_by_cell(self, process_guid: str) -> Mapping[str, int]:
         """How many instances of the process are on each cell, or on their way to it."""
@@ -186,34 +225,61 @@ class Snapshot:
 
     def _set_instance(self, row: ActualLrp, removed: bool) -> bool:
         guid = row.instance_guid
-        room_grew = self._leave(self.instances.pop(guid, None))
+        old = self.instances.pop(guid, None)
+        room_grew = self._leave(old)
         self.unclaimed.pop(guid, None)
         siblings = self._instances_of.setdefault(row.process_guid, {})
         siblings.pop(guid, None)
+        if old is not None:
+            self._count_in_domain(old, -1)
         if removed:
             if not siblings:
                 del self._instances_of[row.process_guid]
             return room_grew
         self.instances[guid] = siblings[guid] = row
+        self._count_in_domain(row, 1)
         if row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id:
             self.unclaimed[guid] = row
         self._enter(row)
         return room_grew and not _whereabouts(row)
 
+    def _count_in_domain(self, row: ActualLrp, sign: int) -> None:
+        _add(self._in_domain.setdefault(row.domain, {}), row.process_guid, sign)
+        if row.adopted_revision:
+            _add(self._adopted, row.process_guid, sign)
+
     def _set_desired(self, desired: DesiredLrp, removed: bool) -> None:
+        guid = desired.process_guid
+        self.everywhere.pop(guid, None)
         if removed:
-            self.desired.pop(desired.process_guid, None)
+            self.desired.pop(guid, None)
+            return
+        self.desired[guid] = desired
+        if desired.mode == LrpDefinition.GLOBAL:
+            self.everywhere[guid] = None
+
+    def _set_domain(self, domain: Domain, removed: bool) -> None:
+        if removed:
+            self.domains.pop(domain.domain, None)
         else:
-            self.desired[desired.process_guid] = desired
+            self.domains[domain.domain] = domain
 
     def _set_cell(self, cell: Cell, removed: bool) -> None:
-        self._missing = [entry for entry in self._missing if entry[1] != cell.cell_id]
+        cell_id, old = cell.cell_id, self.cells.pop(cell.cell_id, None)
+        self.steady.pop(cell_id, None)
+        if old is not None and old.state == Cell.PRESENT:
+            self._present_count -= 1
+        elif old is not None and not old.loss_accepted:
+            self.missing.remove((seconds(old.since), cell_id))
         if removed:
-            self.cells.pop(cell.cell_id, None)
             return
-        self.cells[cell.cell_id] = cell
-        if cell.state != Cell.PRESENT:
-            insort(self._missing, (seconds(cell.since), cell.cell_id))
+        self.cells[cell_id] = cell
+        if cell.state == Cell.PRESENT:
+            self._present_count += 1
+            if not cell.HasField("drain"):
+                self.steady[cell_id] = None
+        elif not cell.loss_accepted:
+            insort(self.missing, (seconds(cell.since), cell_id))
 
     def _set_schedule(self, schedule: TaskSchedule, removed: bool) -> None:
         if removed:
@@ -247,16 +313,20 @@ class Snapshot:
 
     def _count(self, cell_id: str, row: Occupant, sign: int) -> None:
         occupants = self._occupants.setdefault(cell_id, {})
-        key = key_of(row)
-        occupants[key] = occupants.get(key, 0) + sign
-        if not occupants[key]:
-            del occupants[key]
+        _add(occupants, key_of(row), sign)
         load = self._loads.setdefault(cell_id, Load())
         load.memory_mb += sign * row.needs.resources.memory_mb
         load.disk_mb += sign * row.needs.resources.disk_mb
         load.containers += sign * containers_of(row.needs)
         load.starting += sign * is_starting(row)
         load.tasks += sign * isinstance(row, Task)
+
+
+def _add(counts: dict[_K, int], key: _K, sign: int) -> None:
+    """What is counted down to nothing is forgotten."""
+    counts[key] = counts.get(key, 0) + sign
+    if not counts[key]:
+        del counts[key]
 
 
 def _drop(index: dict[_K, dict[_V, None]], key: _K, value: _V) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from diegod.models.defaults import fill_defaults
 from diegod.models.json_form import spec_form
+from diegod.v1.definition_pb2 import Dependency
 from tests.unit.models.definitions import a_full_lrp, a_full_task, a_task, an_lrp
 
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "days": 86_400_000}
@@ -38,6 +39,47 @@ def test_an_lrp_gets_every_default() -> None:
     policy = lrp.crash_policy
     assert (policy.immediate_restarts, policy.backoff_ms, policy.max_restarts) == (2, 30_000, 200)
     assert (policy.max_backoff_ms, policy.reset_after_ms) == (960_000, 300_000)
+
+
+def test_an_lrp_gets_every_default_of_its_checks_and_its_update() -> None:
+    lrp = an_lrp(depends_on=[{"lrp": "db"}, {"task": "schema"}])
+    lrp.check_definition.startup_checks.add().http_check.port = 1
+    lrp.check_definition.readiness_checks.add().http_check.port = 1
+    fill_defaults(lrp)
+    startup, readiness = (
+        lrp.check_definition.startup_checks[0],
+        lrp.check_definition.readiness_checks[0],
+    )
+    assert (startup.interval_ms, startup.timeout_ms, startup.http_check.path) == (500, 1000, "/")
+    assert (readiness.interval_ms, readiness.http_check.path) == (30_000, "/")
+    update = lrp.update
+    assert (update.max_in_flight, update.max_unavailable, update.canaries) == (1, 0, 0)
+    assert (update.min_healthy_ms, update.progress_deadline_ms) == (5000, 600_000)
+    assert [each.condition for each in lrp.depends_on] == [
+        Dependency.HEALTHY,
+        Dependency.SUCCEEDED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "unavailable"),
+    [
+        ({}, 0),
+        ({"order": "STOP_FIRST"}, 1),
+        ({"order": "STOP_FIRST", "strategy": "RECREATE"}, 0),
+        ({"order": "STOP_FIRST", "max_unavailable": 3}, 3),
+    ],
+)
+def test_what_stops_first_has_one_away(given: dict[str, object], unavailable: int) -> None:
+    lrp = an_lrp(update=given)
+    fill_defaults(lrp)
+    assert lrp.update.max_unavailable == unavailable
+
+
+def test_an_update_has_time_for_an_instance_to_prove_healthy() -> None:
+    lrp = an_lrp(update={"min_healthy_ms": 3_600_000})
+    fill_defaults(lrp)
+    assert lrp.update.progress_deadline_ms == 7_200_000
 
 
 def test_what_was_given_stays() -> None:
@@ -85,17 +127,21 @@ def test_one_end_of_the_back_off_never_contradicts_the_default_of_the_other(
 
 
 def test_the_comments_of_the_proto_say_the_same() -> None:
-    text = files("diegod.v1").joinpath("definition.proto").read_text(encoding="utf-8")
-    promised = re.findall(
-        r"optional uint\d+ (\w+) = \d+;\s*//[^\n]*?default (\d+)(?: (\w+))?", text
-    )
-    assert len(promised) >= 12
     lrp, task = an_lrp(), a_task()
     lrp.check_definition.checks.add().command_check.path = "x"
     for definition in (lrp, task):
         fill_defaults(definition)
-    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0])
-    for name, number, unit in promised:
+    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0], lrp.update)
+    promised = [(message, *each) for message in filled for each in _promised(message)]
+    assert len(promised) >= 20
+    for message, name, number, unit in promised:
         expected = int(number) * (_UNITS_MS.get(unit, 1) if name.endswith("_ms") else 1)
-        values = {getattr(m, name) for m in filled if name in m.DESCRIPTOR.fields_by_name}
-        assert values == {expected}, name
+        assert getattr(message, name) == expected, (message.DESCRIPTOR.name, name)
+
+
+def _promised(message: Any) -> list[tuple[str, str, str]]:
+    """Of each field of this message with a default: its name, the number, its unit."""
+    text = files("diegod.v1").joinpath("definition.proto").read_text(encoding="utf-8")
+    (body,) = re.findall(rf"^message {message.DESCRIPTOR.name} {{\n(.*?)^}}", text, re.S | re.M)
+    pattern = r"optional uint\d+ (\w+) = \d+;\s*//[^\n]*?default (\d+)(?: (\w+))?"
+    return re.findall(pattern, body)

@@ -26,7 +26,7 @@ from diegod.raftbbs.store.tables import number_key
 from diegod.security.at_rest import NO_KEYS, Keyring
 from diegod.v1 import definition_pb2, options_pb2, record_pb2
 from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition
-from diegod.v1.record_pb2 import Change, DesiredLrp, Provenance, Task
+from diegod.v1.record_pb2 import Change, DesiredLrp, LrpVersion, Provenance, Task
 from tests.unit.raftbbs.bbs import Parts, parts
 from tests.unit.raftbbs.store.keyrings import ring
 
@@ -34,7 +34,7 @@ Path_ = tuple[FieldDescriptor, ...]
 
 ROWS: tuple[type[Message], ...] = get_args(Row)
 DEFINITIONS = {TaskDefinition: Task, LrpDefinition: DesiredLrp}
-ROOTS: tuple[type[Message], ...] = (Batch, *ROWS, *DEFINITIONS, Change)
+ROOTS: tuple[type[Message], ...] = (Batch, *ROWS, *DEFINITIONS, Change, LrpVersion)
 
 #: What a message is found by. Keys of the store can't be encrypted: it sorts by them.
 KEYS = {
@@ -139,6 +139,11 @@ def write_state(made: Parts) -> None:
                 row = DEFINITIONS[planted.root]()  # type: ignore[index]
                 definition = planted.message.SerializeToString()
                 write(writer, row, Provenance(), revision, definition)
+            elif planted.root is LrpVersion:
+                made_of = Provenance(revision=revision)
+                lrp = DesiredLrp(process_guid=f"key-{revision}")
+                change = RowChange(Change.CREATED, lrp, b"", versions=(planted.message,))
+                writer.record([change], made_of)
             elif planted.root is Change:
                 key = number_key(revision) + b"\0"
                 stored = planted.message.SerializeToString()

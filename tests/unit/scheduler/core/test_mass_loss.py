@@ -2,7 +2,8 @@
 
 import pytest
 
-from diegod.scheduler.core.mass_loss import Limits, MassLoss, mass_loss
+from diegod.models.mass_loss import MassLoss, mass_loss
+from diegod.scheduler.core.limits import Limits
 from tests.unit.scheduler.core.worlds import LIMITS, World
 
 
@@ -14,7 +15,8 @@ def a_world(cells: int) -> World:
 
 
 def in_force(world: World, limits: Limits = LIMITS) -> MassLoss | None:
-    return mass_loss(world.snapshot(), world.board.now, limits)
+    snapshot = world.snapshot()
+    return mass_loss(snapshot.missing, snapshot.present_count, world.board.now, limits)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,8 @@ def in_force(world: World, limits: Limits = LIMITS) -> MassLoss | None:
 def test_more_than_half_of_at_least_three(cells: int, lost: int, held: bool) -> None:
     world = a_world(cells)
     world.people.lose(*[f"cell-{number}" for number in range(1, lost + 1)])
-    expected = MassLoss(lost, cells, world.board.now + 300) if held else None
+    cell_ids = tuple(f"cell-{number}" for number in range(1, lost + 1))
+    expected = MassLoss(lost, cells, world.board.now + 300, cell_ids) if held else None
     assert in_force(world) == expected
 
 
@@ -52,7 +55,7 @@ def test_cells_missing_since_long_ago_do_not_count() -> None:
     world.people.lose("cell-1")
     assert in_force(world) is None
     world.people.lose("cell-2")
-    assert in_force(world) == MassLoss(2, 3, world.board.now + 300)
+    assert in_force(world) == MassLoss(2, 3, world.board.now + 300, ("cell-1", "cell-2"))
 
 
 def test_the_hold_ends_after_5_minutes() -> None:

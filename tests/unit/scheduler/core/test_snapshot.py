@@ -108,7 +108,7 @@ def visible(snapshot: Snapshot) -> tuple[object, ...]:
         [snapshot.load(cell) for cell in cells],
         [snapshot.keys_on(cell) for cell in cells],
         [snapshot.is_present(cell) for cell in cells],
-        snapshot.missing_since,
+        snapshot.missing,
         [[row.instance_guid for row in snapshot.instances_of(p)] for p in snapshot.processes()],
     )
 

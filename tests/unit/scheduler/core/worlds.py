@@ -9,7 +9,7 @@ from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.convergence import all_keys, converge
 from diegod.scheduler.core.decision import Decision
 from diegod.scheduler.core.filters import BUILTIN
-from diegod.scheduler.core.mass_loss import Limits
+from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.repairs import Repairs
 from diegod.scheduler.core.snapshot import Key, Snapshot
 from diegod.scheduler.strategies.spread import Spread
@@ -42,7 +42,7 @@ class World:
         """Of everything, unless told of what."""
         snapshot = self.snapshot()
         if keys is None:
-            keys = [key for keys in all_keys(snapshot) for key in keys]
+            keys = all_keys(snapshot)
         return converge(snapshot, keys, self.board.now, limits)
 
     def converge(self, limits: Limits = LIMITS) -> list[str]:

@@ -1,0 +1,60 @@
+"""Moving instances off a cell that is drained (Diego: rep/evacuation).
+
+The replacement runs before the old instance stops, for at most `max_in_flight` of a process at a
+time. An LRP that must not run twice at one place has one instance stopped after the other, each
+only while all others run. At the deadline what is left is stopped.
+"""
+
+from diegod.scheduler.core.lrps.evacuation import is_past_deadline, moving_count
+from diegod.scheduler.core.lrps.process import Process, Slot
+from diegod.scheduler.core.lrps.steps import evacuation
+from diegod.v1.record_pb2 import ActualLrp
+
+
+def move_away(process: Process) -> None:
+    slots = [slot for slot in process.slots.values() if _has_to_move(process, slot)]
+    if not slots:
+        return
+    moving = moving_count(process)
+    for slot in slots:
+        row = slot.ordinary
+        assert row is not None
+        why = f"cell {row.cell_id} is being drained"
+        if row.state == ActualLrp.CLAIMED:
+            process.end(row, why)
+        elif is_past_deadline(process, row):
+            process.end(row, f"the deadline of the drain of cell {row.cell_id} is over")
+        elif not process.rules.starts_first:
+            if all_serve(process):
+                process.end(row, why)
+        elif moving + process.begun < process.rules.max_in_flight and stands_alone(slot):
+            begin_moving(process, slot, row, why)
+
+
+def begin_moving(process: Process, slot: Slot, row: ActualLrp, why: str) -> bool:
+    """The instance serves on, and another one is made in its place."""
+    if not process.unless_held(row, evacuation(row, why), process.creation(slot, why)):
+        return False
+    process.begun += 1
+    slot.evacuating.append(row)
+    return True
+
+
+def stands_alone(slot: Slot) -> bool:
+    """Whether no other instance stands in for the ordinary one, or lingers."""
+    return not slot.evacuating and not slot.suspects
+
+
+def all_serve(process: Process) -> bool:
+    return all(process.serves(row) for _, row in process.places())
+
+
+def _has_to_move(process: Process, slot: Slot) -> bool:
+    row = slot.ordinary
+    if row is None or slot.returning is not None or row.stopping:
+        return False
+    if process.drained_cell(row) is None:
+        return False
+    if row.state == ActualLrp.CLAIMED:
+        return not process.is_old(row)  # an old one goes anyway
+    return row.state == ActualLrp.RUNNING

@@ -1,0 +1,225 @@
+"""The instances of one process, sorted out: which run as they should, and which places need a look.
+
+A place is where an LRP is to have one instance: an index, or a cell if the LRP is GLOBAL. The rules
+(`process_repairs`) ask this view, write their steps on its sheet, and leave the rows as they are.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+from diegod.internal.v1.command_pb2 import CreateInstance
+from diegod.scheduler.core.decision import process_key
+from diegod.scheduler.core.lrps.steps import Step, retirement
+from diegod.scheduler.core.lrps.update_rules import UpdateRules
+from diegod.scheduler.core.repairs import Sheet
+from diegod.scheduler.core.snapshot import Snapshot, seconds
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Rollout
+
+Place: TypeAlias = int | str
+
+
+@dataclass
+class Slot:
+    """A place that needs a look: at most one ordinary instance, and those that stand in for it."""
+
+    index: int
+    cell_id: str = ""  # of a GLOBAL LRP
+    ordinary: ActualLrp | None = None
+    evacuating: list[ActualLrp] = field(default_factory=list)
+    suspects: list[ActualLrp] = field(default_factory=list)
+    #: The one of these that is to be the ordinary one again.
+    returning: ActualLrp | None = None
+
+    def add(self, row: ActualLrp) -> None:
+        if row.presence == ActualLrp.ORDINARY:
+            self.ordinary = row
+        elif row.presence == ActualLrp.EVACUATING:
+            self.evacuating.append(row)
+        else:
+            self.suspects.append(row)
+
+    def rows(self) -> Iterator[ActualLrp]:
+        if self.ordinary is not None:
+            yield self.ordinary
+        yield from self.evacuating
+        yield from self.suspects
+
+
+class Process:
+    """`settled`: the ordinary instances that run where they may stay, whatever their definition;
+    `slots`: the places to look at, some of which have a settled instance as well; `extra`: what is
+    at no place. Only what is settled nowhere else needs a slot, so that most rows cost little."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        desired: DesiredLrp,
+        settled: dict[Place, ActualLrp],
+        slots: dict[Place, Slot],
+        extra: Sequence[ActualLrp],
+    ) -> None:
+        self.sheet = sheet
+        self.snapshot = sheet.snapshot
+        self.desired = desired
+        self.key = process_key(desired.process_guid)
+        self.rules = UpdateRules.of(desired)
+        self.is_global = desired.mode == LrpDefinition.GLOBAL
+        self.settled = settled
+        self.slots = slots
+        self.extra = extra
+        self.begun = 0  # instances that this pass has told to serve until they are replaced
+        self._ended: set[str] = set()
+        for slot in slots.values():
+            slot.evacuating.sort(key=_guid)
+            slot.suspects.sort(key=_guid)
+            slot.returning = self._returning(slot)
+
+    # What may be asked of a row.
+
+    def is_old(self, row: ActualLrp) -> bool:
+        """Of another definition than the one that is wanted, be it an earlier or a later one."""
+        return row.definition_revision != self.desired.definition_revision
+
+    def is_lost(self, row: ActualLrp) -> bool:
+        return is_on_cell(row) and not self.snapshot.is_present(row.cell_id)
+
+    def goes_at_once(self, row: ActualLrp) -> bool:
+        """Whether retiring it removes the row; otherwise its cell is asked to stop it first."""
+        return not is_on_cell(row) or self.is_lost(row)
+
+    def serves(self, row: ActualLrp | None) -> bool:
+        """It runs, where it may be reached, and is not about to end."""
+        if row is None or row.state != ActualLrp.RUNNING or row.stopping:
+            return False
+        return self.snapshot.is_present(row.cell_id) and row.instance_guid not in self._ended
+
+    def is_healthy(self, row: ActualLrp | None) -> bool:
+        """It serves, takes traffic, and has run for long enough; if only that is to come, it is a
+        deadline."""
+        if row is None or not self.serves(row) or not row.routable:
+            return False
+        return self.sheet.is_due(self.key, seconds(row.since) + self.rules.min_healthy_s)
+
+    def drained_cell(self, row: ActualLrp) -> Cell | None:
+        """The cell that it is on or placed on, if everything is moved away from there."""
+        cell_id = row.cell_id or row.placed_cell_id
+        if not cell_id or cell_id in self.snapshot.steady or not self.snapshot.is_present(cell_id):
+            return None
+        return self.snapshot.cells[cell_id]
+
+    # What may be asked of the whole.
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether old instances are replaced now. Old ones beside a rollout that is done are not of
+        its making (adopted after a restore, say); they are replaced all the same."""
+        return self.desired.rollout.state in (Rollout.ROLLING, Rollout.DONE)
+
+    @cached_property
+    def waits_for_old(self) -> bool:
+        """Of an LRP whose versions must never run side by side: whether an old one is left."""
+        return self.rules.recreates and any(
+            self.is_old(row) and not self.goes_at_once(row) for row in self.rows()
+        )
+
+    def may_create(self, slot: Slot) -> bool:
+        if self.rules.starts_first:
+            return True
+        if not self._takes(slot.cell_id):
+            return False
+        if any(not self.goes_at_once(row) for row in slot.evacuating):
+            return False
+        return not self.waits_for_old
+
+    def rows(self) -> Iterator[ActualLrp]:
+        """All that are at their places."""
+        for place, row in self.settled.items():
+            if place not in self.slots:
+                yield row
+        for slot in self.slots.values():
+            yield from slot.rows()
+
+    def places(self) -> Iterator[tuple[Slot | None, ActualLrp | None]]:
+        """Each place that takes an instance now, with its slot if it needs a look, and with its
+        ordinary instance if there is one."""
+        for place, row in self.settled.items():
+            if place not in self.slots and self._takes(row.cell_id):
+                yield None, row
+        for slot in self.slots.values():
+            if self._takes(slot.cell_id):
+                yield slot, slot.ordinary
+
+    # What may be done.
+
+    def creation(self, slot: Slot, reason: str) -> Step:
+        action = CreateInstance(
+            process_guid=self.desired.process_guid,
+            index=slot.index,
+            desired_revision=self.desired.provenance.revision,
+            cell_id=slot.cell_id,
+        )
+        return action, f"{self.desired.process_guid}/{slot.index}: {reason}"
+
+    def end(self, row: ActualLrp, reason: str) -> bool:
+        """Unless its cell has been asked already, or a mass loss holds."""
+        if row.instance_guid in self._ended or (row.stopping and not self.goes_at_once(row)):
+            return False
+        if not self.unless_held(row, retirement(row, reason)):
+            return False
+        self._ended.add(row.instance_guid)
+        return True
+
+    def unless_held(self, row: ActualLrp, *steps: Step) -> bool:
+        """Steps that end or replace this row."""
+        return self.sheet.decide_unless_held(self.key, steps, row.cell_id)
+
+    def _takes(self, cell_id: str) -> bool:
+        """Whether this cell of a GLOBAL LRP takes a new instance at present."""
+        return not self.is_global or takes_more(self.snapshot, cell_id)
+
+    def _returning(self, slot: Slot) -> ActualLrp | None:
+        if not self.serves(slot.ordinary):
+            for row in slot.suspects:
+                if self._is_back(row):
+                    return row
+        return next((row for row in slot.evacuating if self._is_wanted_back(slot, row)), None)
+
+    def _is_back(self, suspect: ActualLrp) -> bool:
+        if suspect.stopping or not self.snapshot.is_present(suspect.cell_id):
+            return False
+        return not (self.rules.recreates and self.is_rolling and self.is_old(suspect))
+
+    def _is_wanted_back(self, slot: Slot, row: ActualLrp) -> bool:
+        """What the brain moved away for a reason that is gone: a rollout that was taken back, a
+        drain that was called off. What a person asked to be replaced is replaced."""
+        if row.stopping or self.is_old(row) or not row.provenance.by.startswith("brain/"):
+            return False
+        if row.cell_id not in self.snapshot.steady or row.state != ActualLrp.RUNNING:
+            return False
+        ordinary = slot.ordinary
+        return ordinary is None or self.is_old(ordinary) or not self.serves(ordinary)
+
+
+def is_settled(row: ActualLrp) -> bool:
+    """As it should be, if its cell is."""
+    is_ordinary = row.presence == ActualLrp.ORDINARY
+    return is_ordinary and row.state == ActualLrp.RUNNING and not row.stopping
+
+
+def takes_more(snapshot: Snapshot, cell_id: str) -> bool:
+    """Whether the cell takes new work, room aside."""
+    if cell_id not in snapshot.steady:
+        return False
+    cell = snapshot.cells[cell_id]
+    return not cell.cordoned and not cell.unhealthy_reason
+
+
+def is_on_cell(row: ActualLrp) -> bool:
+    return row.state in (ActualLrp.CLAIMED, ActualLrp.RUNNING)
+
+
+def _guid(row: ActualLrp) -> str:
+    return row.instance_guid

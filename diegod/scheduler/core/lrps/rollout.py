@@ -1,0 +1,110 @@
+"""Replacing instances of a definition that is not wanted any more, in a way that is gated by the
+health of the new ones. Diego leaves that to its clients.
+
+What serves nobody is replaced at once, so that a definition which can start takes the place of one
+that can't. Of what serves, as many are replaced at a time as the update allows; each new one that
+is not healthy yet counts against that, so an update that does not work stops by itself.
+"""
+
+from diegod.scheduler.core.lrps.drain import begin_moving, stands_alone
+from diegod.scheduler.core.lrps.process import Process, Slot
+from diegod.scheduler.core.lrps.steps import retirement
+from diegod.v1.record_pb2 import ActualLrp, Rollout
+
+_REPLACED = "its definition has been replaced"
+
+
+def replace_what_serves_nobody(process: Process) -> None:
+    for slot in process.slots.values():
+        row = slot.ordinary
+        if row is None or slot.returning or not process.is_old(row) or process.is_lost(row):
+            continue
+        if process.goes_at_once(row):
+            steps = [retirement(row, "its definition was replaced before it ran")]
+            if process.may_create(slot):
+                steps.append(process.creation(slot, _REPLACED))
+            process.unless_held(row, *steps)
+        elif row.state == ActualLrp.CLAIMED:
+            process.end(row, "its definition was replaced before it ran")
+        elif _has_a_stand_in(process, slot) and not process.is_healthy(row):
+            process.end(row, "its definition was replaced before it was healthy")
+
+
+def begin_replacing(process: Process) -> None:
+    """The last place first: index 0 is what every LRP has, and often its first among equals."""
+    if not process.is_rolling:
+        return
+    if process.rules.recreates:
+        _end_all_old(process)
+        return
+    old = _old_that_serve(process)
+    if not old:
+        return
+    room = min(_room(process), _canaries_left(process, len(old)))
+    for slot, row in reversed(old):
+        if room <= 0:
+            return
+        room -= _replace(process, slot, row)
+
+
+def is_canary_phase(process: Process) -> bool:
+    """Whether only a few new instances are made until a person has looked at them."""
+    rollout = process.desired.rollout
+    if rollout.state not in (Rollout.ROLLING, Rollout.CANARIES) or rollout.rolled_back:
+        return False
+    return process.rules.canaries > 0 and not rollout.promoted
+
+
+def _replace(process: Process, slot: Slot, row: ActualLrp) -> bool:
+    if process.rules.starts_first:
+        return begin_moving(process, slot, row, _REPLACED)
+    return process.end(row, _REPLACED)
+
+
+def _end_all_old(process: Process) -> None:
+    for row in sorted(process.rows(), key=lambda row: (row.index, row.instance_guid)):
+        if process.is_old(row) and not process.goes_at_once(row):
+            process.end(row, f"{_REPLACED}, and all old instances end before new ones are made")
+    for slot in process.slots.values():
+        for row in slot.suspects + slot.evacuating:
+            if process.is_old(row) and process.is_lost(row):
+                process.end(row, _REPLACED)
+
+
+def _old_that_serve(process: Process) -> list[tuple[Slot, ActualLrp]]:
+    """In the order of their places, where nothing is being replaced already."""
+    old = []
+    for slot, row in process.places():
+        if row is None or not process.is_old(row) or not process.serves(row):
+            continue
+        if slot is None:
+            slot = Slot(row.index, row.cell_id if process.is_global else "", row)
+        if stands_alone(slot):
+            old.append((slot, row))
+    old.sort(key=lambda pair: (pair[0].cell_id, pair[0].index))
+    return old
+
+
+def _room(process: Process) -> int:
+    """How many more replacements may begin."""
+    unfinished = unavailable = 0
+    for slot, row in process.places():
+        is_done = process.serves(row) if row and process.is_old(row) else process.is_healthy(row)
+        stood_in = slot is not None and _has_a_stand_in(process, slot)
+        unfinished += not is_done
+        unavailable += not is_done and not stood_in
+    room = process.rules.max_in_flight - unfinished - process.begun
+    if not process.rules.starts_first:
+        room = min(room, process.rules.max_unavailable - unavailable - process.begun)
+    return room
+
+
+def _canaries_left(process: Process, old_count: int) -> int:
+    if not is_canary_phase(process):
+        return old_count
+    places = sum(1 for _ in process.places())
+    return process.rules.canaries - (places - old_count)
+
+
+def _has_a_stand_in(process: Process, slot: Slot) -> bool:
+    return any(process.serves(row) for row in slot.evacuating)
