@@ -12,7 +12,7 @@ from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Lock, Task
 
 if TYPE_CHECKING:
     from diegod.client import Client
-    from diegod.scheduler.core.mass_loss import Limits
+    from diegod.scheduler.core.limits import Limits
 
 #: Always fresh, also without a row of its own.
 _DEFAULT_DOMAIN = "default"
@@ -27,7 +27,7 @@ class Surroundings:
 
     def limits(self) -> "Limits":
         """By what the active brain goes; of what it doesn't say, the defaults."""
-        from diegod.scheduler.core.mass_loss import Limits
+        from diegod.scheduler.core.limits import Limits
 
         brain, limits = self.lock.brain, Limits()
         if brain.mass_loss_cells_min:
