@@ -1,16 +1,17 @@
-"""`python -m tests.bench [writes] [tasks] [instances] [at_rest]`"""
+"""`python -m tests.bench [writes] [tasks] [instances] [at_rest] [lost]`"""
 
 import asyncio
 import sys
 
 from diegod.telemetry import logs
-from tests.bench import at_rest, instances, tasks, writes
+from tests.bench import at_rest, instances, lost, tasks, writes
 
 _SECTIONS = {
     "writes": writes.run,
     "tasks": tasks.run,
     "instances": instances.run,
     "at_rest": at_rest.run,
+    "lost": lost.run,
 }
 
 

@@ -14,6 +14,9 @@ from tests.storm.work import Wish
 
 WISH = Wish("storm-00000", "exec", 0, 0.1)
 LOST = Event("a machine lost", "cell-1", 100.0, 105.0)
+ELSEWHERE = Event("a brain cut off", "brain-1", 100.0, 105.0)
+BEFORE = Event("a machine lost", "cell-1", 10.0, 15.0)
+AFTER = Event("a machine lost", "cell-1", 200.0, 205.0)
 
 
 def ended(**fields: Any) -> Task:
@@ -60,9 +63,9 @@ def test_an_unknown_outcome_is_explained_by_the_fault_at_its_cell() -> None:
         (None, [], [LOST], "is not there"),
         (Task(task_guid=WISH.guid, state=Task.RUNNING), [WISH.guid], [LOST], "is RUNNING"),
         (NEVER, [WISH.guid], [LOST], "wrote a line, and failed"),
-        (UNKNOWN, [WISH.guid], [Event("a brain cut off", "brain-1", 100, 105)], "no fault explains"),
-        (UNKNOWN, [WISH.guid], [Event("a machine lost", "cell-1", 10, 15)], "no fault explains"),
-        (UNKNOWN, [WISH.guid], [Event("a machine lost", "cell-1", 200, 205)], "no fault explains"),
+        (UNKNOWN, [WISH.guid], [ELSEWHERE], "no fault explains"),
+        (UNKNOWN, [WISH.guid], [BEFORE], "no fault explains"),
+        (UNKNOWN, [WISH.guid], [AFTER], "no fault explains"),
         (NEVER, [], [], "only 99.00% ended as they were to"),
     ],
 )
