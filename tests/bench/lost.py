@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from diegod.rpc.client import ClusterClient
 from diegod.v1.event_pb2 import WatchRequest
 from diegod.v1.lrp_pb2 import DesireLrpRequest
-from diegod.v1.record_pb2 import ActualLrp
+from diegod.v1.record_pb2 import ActualLrp, Change
 from tests.bench.cluster import Bench, cluster
 from tests.bench.report import ratio, row
 from tests.bench.specs import an_lrp
@@ -58,7 +58,8 @@ class _Running:
         )
         async for reply in replies:
             for change in (*reply.rows, *reply.changes):
-                if change.actual_lrp.state == ActualLrp.RUNNING:
+                is_there = change.verb != Change.REMOVED
+                if is_there and change.actual_lrp.state == ActualLrp.RUNNING:
                     self._row = change.actual_lrp
             self._changed.set()
 
