@@ -22,7 +22,7 @@ RUN := .venv/bin/python -m
 export PYTHON
 export PATH := $(CURDIR)/.cache/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test lint types sim mutants chaos bench bench-bbs docs clean environment machine
+.PHONY: help demo test lint types sim mutants chaos storm bench bench-bbs docs clean environment machine
 
 help:
 	@echo "make demo    a cluster, real containers, and everything that can fail failing, in front of you"
@@ -32,6 +32,7 @@ help:
 	@echo "make sim     the BBS, and the whole ring, on a virtual clock, under faults (SEEDS=a..b, SIM=bbs)"
 	@echo "make mutants each measure and guard taken away, one at a time: who notices?"
 	@echo "make chaos   three real members under faults and load, judged (MINUTES=5 SEED=N)"
+	@echo "make storm   a whole cluster of real processes under faults, 2,000 tasks, starts counted"
 	@echo "make bench   the numbers"
 	@echo "make bench-bbs  the BBS beside etcd, in one run (ARGS='bulk lone --rows 5000', ARGS='-o json')"
 	@echo "make docs    links, code blocks and reference pages of the documentation"
@@ -64,6 +65,9 @@ types: environment
 
 sim: environment
 	@$(RUN) tests.sim $(SIM) $(SEEDS) $(ARGS)
+
+storm: machine
+	@$(RUN) tests.storm $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 chaos: machine
 	@$(RUN) tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)

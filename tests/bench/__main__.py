@@ -1,10 +1,18 @@
-"""`python -m tests.bench [writes] [tasks] [first_container] [instances] [at_rest] [convergence]`"""
+"""`python -m tests.bench [SECTION]…`: all sections, or those that are named."""
 
 import asyncio
 import sys
 
 from diegod.telemetry import logs
-from tests.bench import at_rest, convergence, first_container, instances, tasks, writes
+from tests.bench import (
+    at_rest,
+    convergence,
+    first_container,
+    instances,
+    lost,
+    tasks,
+    writes,
+)
 
 _SECTIONS = {
     "writes": writes.run,
@@ -13,6 +21,7 @@ _SECTIONS = {
     "instances": instances.run,
     "at_rest": at_rest.run,
     "convergence": convergence.run,
+    "lost": lost.run,
 }
 
 

@@ -33,6 +33,8 @@ class ChaosError(Exception):
 
 
 class Member:
+    """A role as a process: a member of the BBS, or (in `tests.storm`) a brain or a cell."""
+
     def __init__(
         self, node: Node, network: Network, run: str, complain: Callable[[str], None]
     ) -> None:
@@ -133,7 +135,8 @@ class Member:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "diegod", "--role=bbs", "--config", str(self._node.config)]
+        role = f"--role={self._node.role}"
+        return [sys.executable, "-m", "diegod", role, "--config", str(self._node.config)]
 
     def _environment(self, ready: Path) -> dict[str, str]:
         kept = {
