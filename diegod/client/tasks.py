@@ -11,6 +11,8 @@ from diegod.v1.event_pb2 import WatchRequest
 from diegod.world import Ids
 
 _SERVICE = "diegod.v1.TaskService"
+#: What it comes to after its end: somebody is told of it, or resolves it.
+ENDED = (record_pb2.Task.COMPLETED, record_pb2.Task.RESOLVING)
 
 
 def task_definition(
@@ -132,8 +134,19 @@ class Tasks:
         reply: task_pb2.DeleteTaskReply = await self._call("Delete", request)
         return reply.revision
 
+    async def resolve(self, guid: str, cause: str = "") -> record_pb2.Task:
+        """Get a completed task for oneself, with its result; `delete` it within 30 s.
+
+        One caller gets it: the others are refused with INVALID_STATE_TRANSITION.
+        """
+        request = task_pb2.ResolveTaskRequest(
+            request_id=self._ids.new_id(), task_guid=guid, cause=cause
+        )
+        reply: task_pb2.ResolveTaskReply = await self._call("Resolve", request)
+        return reply.task
+
     async def follow(self, guid: str) -> AsyncIterator[record_pb2.Task]:
-        """The task as it is, then each time it has changed; ends after COMPLETED.
+        """The task as it is, then each time it has changed; ends once it has ended.
 
         Raises RESOURCE_NOT_FOUND when there is none, or when it is removed meanwhile.
         """
@@ -145,13 +158,13 @@ class Tasks:
                     raise _no_task(guid)
                 found = True
                 yield change.task
-                if change.task.state == record_pb2.Task.COMPLETED:
+                if change.task.state in ENDED:
                     return
             if reply.rows_end and not found:
                 raise _no_task(guid)
 
     async def wait(self, guid: str) -> record_pb2.Task:
-        """The task once it is COMPLETED."""
+        """The task once it has ended."""
         last = record_pb2.Task()
         async for task in self.follow(guid):
             last = task

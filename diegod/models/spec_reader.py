@@ -20,9 +20,15 @@ from diegod.models.spec_values import MismatchError, empty_value, scalar, text_k
 from diegod.v1 import definition_pb2
 
 #: The kinds of document that this release knows, by the word in their head.
-KINDS: dict[str, type[definition_pb2.TaskDefinition] | type[definition_pb2.LrpDefinition]] = {
+KINDS: dict[
+    str,
+    type[definition_pb2.TaskDefinition]
+    | type[definition_pb2.LrpDefinition]
+    | type[definition_pb2.TaskScheduleDefinition],
+] = {
     "task": definition_pb2.TaskDefinition,
     "lrp": definition_pb2.LrpDefinition,
+    "task_schedule": definition_pb2.TaskScheduleDefinition,
 }
 
 

@@ -4,7 +4,16 @@ from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import Reason
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task, TaskSchedule
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Task,
+    TaskSchedule,
+)
 
 Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock | TaskSchedule
 
