@@ -68,7 +68,7 @@ def _task(task: definition_pb2.TaskDefinition) -> Iterator[Problem]:
         yield from rules.absolute_path("result_file", task.result_file)
     yield from rules.callback_url("completion_callback_url", task.completion_callback_url)
     yield from _callback_policy(task)
-    yield from dependencies("depends_on", task.depends_on, own_task=task.task_guid)
+    yield from dependencies("depends_on", task.depends_on, ("task", task.task_guid))
     yield from rules.stop_signal("stop_signal", task.stop_signal)
     yield from rules.between("stop_timeout_ms", task.stop_timeout_ms, 0, limits.STOP_TIMEOUT_MS_MAX)
 
@@ -126,7 +126,8 @@ def _container(definition: Work) -> Iterator[Problem]:
 def _labels(definition: Work) -> Iterator[Problem]:
     yield from rules.placement_tags("placement_tags", definition.placement_tags)
     yield from rules.strategy("placement.strategy", definition.placement.strategy)
-    yield from rules.cell_id("placement.cell_id", definition.placement.cell_id)
+    if definition.placement.cell_id:
+        yield from rules.domain("placement.cell_id", definition.placement.cell_id)
     yield from rules.metric_tags("metric_tags", definition.metric_tags)
     yield from rules.at_most_bytes("annotation", definition.annotation, limits.ANNOTATION_BYTES_MAX)
 

@@ -4,9 +4,10 @@ So `show` shows what holds, and a later change of a default changes nobody's LRP
 those that the comments of `definition.proto` promise.
 """
 
+from collections.abc import Iterable
+
 from google.protobuf.message import Message
 
-from diegod.models.dependency_rules import fill_conditions
 from diegod.models.limits import DAY_MS, MINUTE_MS
 from diegod.v1 import definition_pb2
 
@@ -75,7 +76,7 @@ def _fill(message: Message, defaults: dict[str, int]) -> None:
 def _fill_task(task: definition_pb2.TaskDefinition) -> None:
     _fill(task, _TASK)
     task.stop_signal = task.stop_signal or DEFAULT_STOP_SIGNAL
-    fill_conditions(task.depends_on)
+    _fill_conditions(task.depends_on)
     if task.completion_callback_url:
         _fill_backoff(task.callback_policy, _CALLBACK)
         _fill(task.callback_policy, _CALLBACK)
@@ -106,3 +107,10 @@ def _fill_backoff(
         policy.backoff_ms = min(defaults["backoff_ms"], policy.max_backoff_ms)
     if policy.HasField("backoff_ms") and not policy.HasField("max_backoff_ms"):
         policy.max_backoff_ms = max(defaults["max_backoff_ms"], policy.backoff_ms)
+
+
+def _fill_conditions(dependencies: Iterable[definition_pb2.Dependency]) -> None:
+    for each in dependencies:
+        if each.condition == definition_pb2.Dependency.DEFAULT:
+            of_task = definition_pb2.Dependency.SUCCEEDED
+            each.condition = of_task if each.task else definition_pb2.Dependency.HEALTHY

@@ -1,4 +1,7 @@
-"""What a task or an LRP may wait for."""
+"""What work may wait for: the rules of `depends_on`, the same for tasks and LRPs.
+
+Does not belong here: whether what is waited for has come (the brain decides that).
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,41 +10,41 @@ from diegod.models import limits
 from diegod.models.errors import Problem
 from diegod.v1.definition_pb2 import Dependency
 
-OF_LRPS = (Dependency.DEFAULT, Dependency.HEALTHY)
-OF_TASKS = (Dependency.DEFAULT, Dependency.SUCCEEDED, Dependency.COMPLETED)
+_OF_LRPS = (Dependency.DEFAULT, Dependency.HEALTHY)
+_OF_TASKS = (Dependency.DEFAULT, Dependency.SUCCEEDED, Dependency.COMPLETED)
 
 
 def dependencies(
-    path: str, values: Sequence[Dependency], *, own_lrp: str = "", own_task: str = ""
+    path: str, deps: Sequence[Dependency], own: tuple[str, str]
 ) -> Iterator[Problem]:
-    """`own_lrp` and `own_task`: the guid of what depends on them."""
-    if len(values) > limits.DEPENDENCIES_MAX:
-        found = f"{len(values)} of them, at most {limits.DEPENDENCIES_MAX} are allowed"
-        yield Problem(path, found)
+    """`own` says what waits: ("lrp", "web") or ("task", "report")."""
+    if len(deps) > limits.DEPENDENCIES_MAX:
+        yield Problem(path, f"{len(deps)} of them, at most {limits.DEPENDENCIES_MAX} are allowed")
         return
-    for number, value in enumerate(values):
-        yield from _dependency(f"{path}[{number}]", value, own_lrp, own_task)
-    named = [f"lrp {value.lrp}" if value.lrp else f"task {value.task}" for value in values]
-    yield from rules.unique(path, named)
+    for number, dep in enumerate(deps):
+        yield from _dependency(f"{path}[{number}]", dep, own)
+    yield from rules.unique(path, [_named(dep) for dep in deps])
 
 
-def _dependency(path: str, value: Dependency, own_lrp: str, own_task: str) -> Iterator[Problem]:
-    if bool(value.lrp) == bool(value.task):
-        yield Problem(path, "is required: one of lrp, task")
+def _dependency(path: str, dep: Dependency, own: tuple[str, str]) -> Iterator[Problem]:
+    if bool(dep.lrp) == bool(dep.task):
+        yield Problem(path, "exactly one of lrp and task is required")
         return
-    name, guid, own = ("lrp", value.lrp, own_lrp) if value.lrp else ("task", value.task, own_task)
-    yield from rules.guid(f"{path}.{name}", guid)
-    if guid == own:
-        yield Problem(f"{path}.{name}", "waits for itself")
-    allowed = OF_LRPS if value.lrp else OF_TASKS
-    if value.condition not in allowed:
-        names = ", ".join(Dependency.Condition.Name(each) for each in allowed[1:])
-        what = "an LRP" if value.lrp else "a task"
-        yield Problem(f"{path}.condition", f"of {what} it is {names}")
+    kind = "lrp" if dep.lrp else "task"
+    yield from rules.guid(f"{path}.{kind}", getattr(dep, kind))
+    if (kind, getattr(dep, kind)) == own:
+        yield Problem(f"{path}.{kind}", f"{own[1]} can't wait for itself")
+    allowed = _OF_LRPS if dep.lrp else _OF_TASKS
+    if dep.condition not in allowed:
+        names = ", ".join(Dependency.Condition.Name(each) for each in allowed if each)
+        found = _name(dep.condition)
+        yield Problem(f"{path}.condition", f"{found} is not what a {kind} can be; {names} is")
 
 
-def fill_conditions(values: Sequence[Dependency]) -> None:
-    """Write down what a condition means that was left out."""
-    for value in values:
-        if value.condition == Dependency.DEFAULT:
-            value.condition = Dependency.HEALTHY if value.lrp else Dependency.SUCCEEDED
+def _name(condition: int) -> str:
+    known = condition in Dependency.Condition.values()
+    return Dependency.Condition.Name(condition) if known else str(condition)  # type: ignore[arg-type]
+
+
+def _named(dep: Dependency) -> str:
+    return f"lrp {dep.lrp}" if dep.lrp else f"task {dep.task}"

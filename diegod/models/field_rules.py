@@ -206,12 +206,6 @@ def callback_url(path: str, value: str) -> Iterator[Problem]:
         yield from port(path, int(match[1]))
 
 
-def cell_id(path: str, value: str) -> Iterator[Problem]:
-    """Empty is any cell."""
-    if value:
-        yield from _spelled(path, value, _DOMAIN, "A–Z a–z 0–9 _ . -", limits.NAME_BYTES_MAX)
-
-
 def stop_signal(path: str, value: str) -> Iterator[Problem]:
     """Empty is TERM."""
     if value and value not in STOP_SIGNALS:

@@ -14,6 +14,8 @@ KEY_BYTES_MAX = 128
 
 #: Every field of a command, or of the row in it, that ends up in a key.
 _KEY_FIELDS = ("task_guid", "process_guid", "instance_guid", "cell_id", "domain", "name")
+#: Where a command may leave one of them empty.
+_OPTIONAL = {("CreateInstance", "cell_id")}
 #: Of a row that comes with a command: its identity and its domain; the rest is not set yet.
 _ROW_FIELDS = {
     "task": ("task_guid", "domain"),
@@ -37,6 +39,8 @@ def _illegal(message: Any, fields: tuple[str, ...]) -> Refused | None:
     for field in fields:
         name = getattr(message, field)
         size = len(name.encode())
+        if size == 0 and (message.DESCRIPTOR.name, field) in _OPTIONAL:
+            continue
         if not 0 < size <= KEY_BYTES_MAX:
             return Refused(
                 Reason.INVALID_REQUEST, f"{field} has {size} bytes; 1 to {KEY_BYTES_MAX} are legal"
