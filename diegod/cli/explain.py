@@ -117,7 +117,7 @@ async def _task(client: "Client", task: Task, around: Surroundings, now: float) 
     needed = await _needed(client, task.depends_on) if task.state == Task.PENDING else []
     brain = ask_as_brain(around, [task, *_rows(needed)], task.task_guid, None, now)
     cell_id = task.cell_id or task.placed_cell_id
-    story = await client.history.of_task(task.task_guid) if cell_id else []
+    story = await client.stories.of_task(task.task_guid) if cell_id else []
     return Explained(
         task.task_guid,
         Task.State.Name(task.state),
@@ -138,7 +138,7 @@ async def _instance(
     needed = await _needed(client, lrp.depends_on) if is_gated(lrp.rollout) else []
     rows = [lrp, *reply.instances, *_rows(needed)]
     brain = ask_as_brain(around, rows, row.process_guid, row.index, now)
-    story = await client.history.of_instance(row.process_guid, row.index) if cell_id else []
+    story = await client.stories.of_instance(row.process_guid, row.index) if cell_id else []
     ordinary = row.presence == ActualLrp.ORDINARY
     return Explained(
         instance_ref(row),

@@ -45,7 +45,7 @@ async def story(
 async def _lines(session: Session, client: "Client", ref: str) -> list[Line]:
     if ref.startswith(_SCHEDULE):
         name = ref.removeprefix(_SCHEDULE)
-        return [of_transition(each) for each in await client.history.of_schedule(name)]
+        return [of_transition(each) for each in await client.stories.of_schedule(name)]
     try:
         subject = await find(client, ref)
     except CliError as error:
@@ -62,7 +62,7 @@ async def _of_what_is_gone(client: "Client", ref: str, error: CliError) -> list[
     kind, colon, guid = ref.partition(":")
     with suppress(DomainError):
         if not colon or kind == TASK:
-            transitions = await client.history.of_task(guid if colon else ref)
+            transitions = await client.stories.of_task(guid if colon else ref)
             if transitions:
                 return [of_transition(each) for each in transitions]
     raise error
@@ -70,15 +70,15 @@ async def _of_what_is_gone(client: "Client", ref: str, error: CliError) -> list[
 
 async def _transitions(client: "Client", subject: Subject) -> list[Transition]:
     if subject.task is not None:
-        return await client.history.of_task(subject.task.task_guid)
+        return await client.stories.of_task(subject.task.task_guid)
     if subject.kind == CELL:
         assert subject.cell is not None
-        return await client.history.of_cell(subject.cell.cell.cell_id)
+        return await client.stories.of_cell(subject.cell.cell.cell_id)
     assert subject.lrp is not None
     guid = subject.lrp.desired_lrp.process_guid
     if subject.index is None:
-        return await client.history.of_lrp(guid)
-    return await client.history.of_instance(guid, subject.index)
+        return await client.stories.of_lrp(guid)
+    return await client.stories.of_instance(guid, subject.index)
 
 
 async def _by_cells(

@@ -72,7 +72,7 @@ class Surroundings:
 async def look_around(client: "Client", *, domains: bool = False) -> Surroundings:
     """`domains`: also which are fresh, which matters only for what nobody desires."""
     status, lock, cells = await asyncio.gather(
-        client.status(), client.history.brain_lock(), client.cells.list()
+        client.status(), client.brains.lock(), client.cells.list()
     )
     facts = facts_of_brain(status.brain_id, lock.brain)
     hold = status.mass_loss

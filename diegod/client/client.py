@@ -6,15 +6,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from diegod.client.brains import Brains
 from diegod.client.cells import Cells
 from diegod.client.connect import Connection, connect
 from diegod.client.domains import Domains
-from diegod.client.history import History
 from diegod.client.logs import Logs
 from diegod.client.lrps import Lrps
 from diegod.client.members import Members
 from diegod.client.ports import begun_within
 from diegod.client.schedules import Schedules
+from diegod.client.stories import Stories
 from diegod.client.tasks import Tasks
 from diegod.config.contexts import Target, TlsFiles, resolve
 from diegod.v1 import cluster_pb2, record_pb2, stream_pb2
@@ -71,12 +72,13 @@ class Client:
         self.domain = domain
         self.timeout_s = timeout_s
         self.tasks = Tasks(connection.cluster, ids, timeout_s)
-        self.lrps = Lrps(connection.cluster, ids, timeout_s)
-        self.cells = Cells(connection.cluster, ids, timeout_s)
         self.schedules = Schedules(connection.cluster, ids, timeout_s)
         self.domains = Domains(connection.cluster, ids, timeout_s)
+        self.stories = Stories(connection.cluster, timeout_s)
+        self.lrps = Lrps(connection.cluster, ids, timeout_s)
+        self.cells = Cells(connection.cluster, ids, timeout_s)
         self.members = Members(connection.cluster, timeout_s)
-        self.history = History(connection.cluster, timeout_s)
+        self.brains = Brains(connection.cluster, timeout_s)
 
     def logs(
         self,

@@ -134,6 +134,17 @@ class Tasks:
         reply: task_pb2.DeleteTaskReply = await self._call("Delete", request)
         return reply.revision
 
+    async def resolve(self, guid: str, cause: str = "") -> record_pb2.Task:
+        """Get a completed task for oneself, with its result; `delete` it within 30 s.
+
+        One caller gets it: the others are refused with INVALID_STATE_TRANSITION.
+        """
+        request = task_pb2.ResolveTaskRequest(
+            request_id=self._ids.new_id(), task_guid=guid, cause=cause
+        )
+        reply: task_pb2.ResolveTaskReply = await self._call("Resolve", request)
+        return reply.task
+
     async def follow(self, guid: str) -> AsyncIterator[record_pb2.Task]:
         """The task as it is, then each time it has changed; ends when the task has.
 
