@@ -42,8 +42,9 @@ def close(
 
 
 def verdict_recorded(s: CellState, container: Container, now: float) -> None:
+    verdict = container.verdict
     if container.stop_first and not container.ended:
-        stop(s, container, "its verdict is recorded", now, verdict=container.verdict)
+        stop(s, container, verdict.reason if verdict else "", now, verdict=verdict)
     else:
         steps.destroy(s, container, "its verdict is recorded")
 

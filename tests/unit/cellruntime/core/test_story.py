@@ -52,6 +52,18 @@ def test_an_instance_that_is_stopped_and_does_not_listen() -> None:
     ]
 
 
+def test_a_time_limit_is_the_reason_of_its_end() -> None:
+    play = Play()
+    play.task_running(execution_timeout_ms=1000)
+    told(play)
+    play.wait(1)
+    play.feed(e.Recorded(T, Phase.ENDING))
+    assert told(play) == [
+        "timed out",
+        "asked to end with TERM, killed in 10 s if it doesn't: timed out",
+    ]
+
+
 def test_a_crash_is_said_once() -> None:
     play = Play()
     play.lrp_running()
