@@ -140,7 +140,7 @@ def gone(s: CellState, container: Container, why: str = "") -> None:
 
 def went_away(s: CellState, container: Container, now: float) -> None:
     """The BBS wants nothing of it here any more. Where a step is under way, its answer leads on."""
-    why = "its row is no longer this cell's"
+    why = container.why_away
     match container.state:
         case State.WAITING if container.destroyed:
             gone(s, container, why)
