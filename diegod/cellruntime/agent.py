@@ -24,6 +24,7 @@ from diegod.cellruntime.executor import Executor
 from diegod.cellruntime.outbox import Outbox
 from diegod.cellruntime.ports import Bbs, Directories, Records
 from diegod.cellruntime.registration import Registration
+from diegod.cellruntime.story import Story
 from diegod.cellruntime.trial import try_container
 from diegod.cellruntime.watching import Watcher
 from diegod.contracts.backend import BackendError, ContainerBackend, Owner
@@ -96,6 +97,7 @@ class Agent:
             owner=owner,
             facts=facts,
         )
+        self._story = Story(directories)
         self._events: deque[e.Event] = deque()
         self._something = asyncio.Event()
         #: Instructions that are being carried out, in order: a dict, since a set has none.
@@ -118,6 +120,7 @@ class Agent:
             await self._run_loops()
         finally:
             await self._end_tasks(list(self._performing))
+            await self._story.flush()
             await self._backend.close()
             self._stopped.set()
 
@@ -200,6 +203,7 @@ class Agent:
                 ("outbox", self._outbox.keep_sending()),
                 ("watch", self._keep_watching()),
                 ("tidy", self._keep_tidy()),
+                ("story", self._story.keep_writing()),
                 ("stop", self._until_stopped()),
             )
         ]
@@ -265,7 +269,10 @@ class Agent:
             _log.warning("step.failed", handle=event.handle, step=str(event.step), why=event.reason)
         for move in moves:
             _log.info("container.moved", handle=move.handle, to=str(move.after), why=move.why)
-        if moves:
+        notes = self.machine.take_notes()
+        for note in notes:
+            self._story.put(note, self._clock.wall())
+        if moves or notes:
             self._changed.set()
             self._changed = asyncio.Event()
 

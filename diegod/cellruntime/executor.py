@@ -124,7 +124,9 @@ class Executor:
             if instruction.under_lease and not self._lease.held():
                 return e.GrantExpired(instruction.handle)
             status = await self._backend.start(instruction.handle)
-            return e.Started(instruction.handle, status.address, self._clock.boottime())
+            return e.Started(
+                instruction.handle, status.address, self._clock.boottime(), status.pid
+            )
 
     async def _inspect(self, instruction: i.Inspect) -> e.Event:
         return e.Inspected(instruction.handle, await self._backend.inspect(instruction.handle))

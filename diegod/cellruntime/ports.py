@@ -53,6 +53,9 @@ class Directories(Protocol):
     async def keep_log(self, handle: str) -> None:
         """Put the log where removing the container's folder does not reach it."""
 
+    async def tell(self, handle: str, lines: bytes) -> None:
+        """Append lines to the story of this container, which is kept with its log and as long."""
+
     async def prune(self, wall_s: float) -> None:
         """Remove kept logs that are too old or too many."""
 

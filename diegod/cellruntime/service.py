@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Protocol
 
 from diegod.cellruntime.core.keys import instance_handle, task_handle_prefix
-from diegod.cellruntime.log_reader import LogReader
+from diegod.cellruntime.log_lines import LogLines
+from diegod.cellruntime.log_reader import STREAMS, LogReader
 from diegod.cellruntime.ports import RunBlocking
 from diegod.models.errors import DomainError, Reason
 from diegod.security.identity import Principal
-from diegod.v1.stream_pb2 import ReadLogsReply, ReadLogsRequest
+from diegod.v1.stream_pb2 import LogChunk, ReadLogsReply, ReadLogsRequest
 
 #: How long a follower sleeps at most before it looks whether there is more.
 LOOK_AGAIN_S = 0.1
+_OUTPUT = (LogChunk.STDOUT, LogChunk.STDERR)
 _GUID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -35,6 +37,8 @@ class LogFiles(Protocol):
     """Where output is, of containers that are here and of those that are gone."""
 
     def log_path(self, handle: str) -> Path | None: ...
+
+    def story_path(self, handle: str) -> Path | None: ...
 
     def logged_handles(self, prefix: str) -> list[str]: ...
 
@@ -56,9 +60,6 @@ class LogService:
     ) -> AsyncIterator[ReadLogsReply]:
         """What the container has said; with `follow`, until it has ended and all was read."""
         handle = await self._handle(request)
-        path = await self._log_path(handle, request.follow)
-        if path is None:
-            return  # it ended before it could say anything
 
         async def await_more() -> bool:
             if not self._live.may_still_write(handle):
@@ -66,10 +67,19 @@ class LogService:
             await self._live.await_change(LOOK_AGAIN_S)
             return False
 
-        reader = LogReader(path, self._run_blocking)
-        chunks = reader.read(request.tail_lines, await_more if request.follow else None)
-        async for reply in chunks:
-            yield ReadLogsReply(chunks=reply)
+        reader = self._reader(handle, request)
+        async for chunks in reader.read(await_more if request.follow else None):
+            yield ReadLogsReply(chunks=chunks)
+
+    def _reader(self, handle: str, request: ReadLogsRequest) -> LogReader:
+        wanted = {STREAMS[stream] for stream in request.streams or _OUTPUT if stream in STREAMS}
+        story = {STREAMS[LogChunk.CELL]}
+        files, tail = self._files, request.tail_lines
+        return LogReader(
+            LogLines(lambda: files.log_path(handle), tail, wanted) if wanted - story else None,
+            LogLines(lambda: files.story_path(handle), tail, story) if wanted & story else None,
+            self._run_blocking,
+        )
 
     async def _handle(self, request: ReadLogsRequest) -> str:
         """Guids become names of files here, so nothing but a guid may pass."""
@@ -97,19 +107,11 @@ class LogService:
 
     async def _handle_of_instance(self, instance_guid: str) -> str:
         handle = instance_handle(instance_guid)
-        is_known = self._live.may_still_write(handle)
-        if not is_known and await self._run_blocking(lambda: self._files.log_path(handle)) is None:
+        if not self._live.may_still_write(handle) and not await self._run_blocking(
+            lambda: self._files.log_path(handle) or self._files.story_path(handle)
+        ):
             raise self._nothing(f"instance {instance_guid}")
         return handle
-
-    async def _log_path(self, handle: str, follow: bool) -> Path | None:
-        """A follower waits for a container that is still being made."""
-        while True:
-            may_write = self._live.may_still_write(handle)
-            path = await self._run_blocking(lambda: self._files.log_path(handle))
-            if path is not None or not (follow and may_write):
-                return path
-            await self._live.await_change(LOOK_AGAIN_S)
 
     def _nothing(self, what: str) -> DomainError:
         return DomainError(

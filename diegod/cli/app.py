@@ -38,6 +38,10 @@ COMMANDS: dict[str, list[tuple[str, str, str]]] = {
     "LOOK": [
         ("cell", "cell", "cells: the machines that run containers"),
         ("events", "events", "what happens in the cluster, as it happens"),
+        ("story", "story", "the life of one task or instance, each line with its cause"),
+        ("explain", "explain", "why it is where it is, or why it is nowhere"),
+        ("wait", "wait", "until something is healthy, completed, gone, empty …"),
+        ("visualize", "visualize", "zones, cells and a box an instance, live"),
     ],
     "PLATFORM": [
         ("domain", "domain", "domains: whose work it is, and whether it is complete"),

@@ -27,18 +27,22 @@ from diegod.v1.lrp_pb2 import GetLrpReply
 from diegod.v1.record_pb2 import (
     ActualLrp,
     Cell,
-    PlacementNeeds,
+    DesiredLrp,
     Rollout,
     Task,
+    TaskSchedule,
     Transition,
 )
 
 if TYPE_CHECKING:
     from diegod.client import Client
-    from diegod.scheduler.core.explanation import PlacementView
+    from diegod.scheduler.core.explanation import Explanation
 
 app = single()
 
+Row = Task | DesiredLrp | ActualLrp | Cell | TaskSchedule
+
+_DEFAULT_STRATEGY = "spread"
 #: The cause of a placement, as the brain words it.
 _CHOICES = ("possible cells", "only possible cell")
 
@@ -110,31 +114,42 @@ async def _explained(
 
 
 async def _task(client: "Client", task: Task, around: Surroundings, now: float) -> Explained:
-    state = Task.State.Name(task.state)
-    standing = around.of_task(task, now)
+    needed = await _needed(client, task.depends_on) if task.state == Task.PENDING else []
+    brain = ask_as_brain(around, [task, *_rows(needed)], task.task_guid, None, now)
     cell_id = task.cell_id or task.placed_cell_id
-    depends = await _dependencies(client, task.depends_on) if task.state == Task.PENDING else ()
-    if task.state != Task.PENDING or cell_id:
-        cause = placing_cause(await client.history.of_task(task.task_guid))
-        return Explained(task.task_guid, state, cell_id, standing, cause, depends)
-    view = _placement(around, "task", task.task_guid, 0, task.needs, {})
-    return Explained(task.task_guid, state, "", standing, "", depends, view)
+    story = await client.history.of_task(task.task_guid) if cell_id else []
+    return Explained(
+        task.task_guid,
+        Task.State.Name(task.state),
+        cell_id,
+        around.of_task(task, now),
+        placing_cause(story),
+        tuple(_dependency(*each) for each in needed),
+        brain.due,
+        brain.placement,
+    )
 
 
 async def _instance(
     client: "Client", row: ActualLrp, reply: GetLrpReply, around: Surroundings, now: float
 ) -> Explained:
     lrp = reply.desired_lrp
-    standing = around.of_instance(row, lrp, reply.instances, now)
-    name, state = instance_ref(row), instance_state(row)
     cell_id = row.cell_id or row.placed_cell_id
-    if row.state != ActualLrp.UNCLAIMED or cell_id:
-        story = await client.history.of_instance(row.process_guid, row.index)
-        own = [each for each in story if each.instance_guid == row.instance_guid]
-        return Explained(name, state, cell_id, standing, placing_cause(own))
-    depends = await _dependencies(client, lrp.depends_on) if _is_gated(lrp.rollout) else ()
-    view = _placement(around, "lrp", row.process_guid, row.index, row.needs, _by_cell(reply))
-    return Explained(name, state, "", standing, "", depends, view)
+    needed = await _needed(client, lrp.depends_on) if is_gated(lrp.rollout) else []
+    rows = [lrp, *reply.instances, *_rows(needed)]
+    brain = ask_as_brain(around, rows, row.process_guid, row.index, now)
+    story = await client.history.of_instance(row.process_guid, row.index) if cell_id else []
+    ordinary = row.presence == ActualLrp.ORDINARY
+    return Explained(
+        instance_ref(row),
+        instance_state(row),
+        cell_id,
+        around.of_instance(row, lrp, reply.instances, now),
+        placing_cause([each for each in story if each.instance_guid == row.instance_guid]),
+        tuple(_dependency(*each) for each in needed),
+        brain.due if ordinary else (),
+        brain.placement if ordinary else None,
+    )
 
 
 async def _lrp(
@@ -145,7 +160,8 @@ async def _lrp(
     lrp = reply.desired_lrp
     standing = around.of_lrp(lrp, reply.instances, now)
     state = "STOPPED" if lrp.stopped else Rollout.State.Name(lrp.rollout.state)
-    depends = await _dependencies(client, lrp.depends_on) if _is_gated(lrp.rollout) else ()
+    needed = await _needed(client, lrp.depends_on) if is_gated(lrp.rollout) else []
+    depends = tuple(_dependency(*each) for each in needed)
     rows = [Explained(lrp.process_guid, state, "", standing, "", depends)]
     for row in subject.instances:
         theirs = around.of_instance(row, lrp, reply.instances, now)
@@ -193,71 +209,67 @@ def placing_cause(story: list[Transition]) -> str:
     return ""
 
 
-def _is_gated(rollout: Rollout) -> bool:
+def is_gated(rollout: Rollout) -> bool:
     """Dependencies count until one version was up in full."""
     return rollout.state != Rollout.DONE and not rollout.stable_definition_revision
 
 
-async def _dependencies(client: "Client", given: Iterable[Dependency]) -> tuple[str, ...]:
-    return tuple([await _dependency(client, each) for each in given])
+#: A dependency, and what it names, if that is there.
+Needed = tuple[Dependency, Task | GetLrpReply | None]
 
 
-async def _dependency(client: "Client", each: Dependency) -> str:
-    """`lrp db: 1 of 2 running`, as it is now."""
-    if each.task:
-        try:
-            task = await client.tasks.get(each.task)
-        except DomainError as error:
-            if error.reason is not Reason.RESOURCE_NOT_FOUND:
-                raise
-            return f"task {each.task}: there is none"
-        ended = " (failed)" if task.failed else ""
-        return f"task {each.task}: {Task.State.Name(task.state)}{ended}"
-    reply = await _reply_of(client, each.lrp)
-    if reply is None:
-        return f"lrp {each.lrp}: there is none"
-    running = sum(row.state == ActualLrp.RUNNING and row.routable for row in reply.instances)
-    return f"lrp {each.lrp}: {running} of {reply.desired_lrp.instances} running and routable"
+async def _needed(client: "Client", given: Iterable[Dependency]) -> list[Needed]:
+    return [(each, await _named(client, each)) for each in given]
 
 
-def _by_cell(reply: GetLrpReply) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for row in reply.instances:
-        cell_id = row.cell_id or row.placed_cell_id
-        if cell_id:
-            counts[cell_id] = counts.get(cell_id, 0) + 1
-    return counts
+async def _named(client: "Client", each: Dependency) -> Task | GetLrpReply | None:
+    try:
+        return await (client.tasks.get(each.task) if each.task else client.lrps.get(each.lrp))
+    except DomainError as error:
+        if error.reason is not Reason.RESOURCE_NOT_FOUND:
+            raise
+        return None
 
 
-def _placement(
-    around: Surroundings,
-    kind: str,
-    guid: str,
-    index: int,
-    needs: PlacementNeeds,
-    instances_by_cell: dict[str, int],
-) -> "PlacementView":
-    """What the next auction would find, by the filters and strategies of this installation."""
-    from diegod.contracts.strategy import Work
+def _rows(needed: Iterable[Needed]) -> list[Row]:
+    rows: list[Row] = []
+    for _, found in needed:
+        if isinstance(found, Task):
+            rows.append(found)
+        elif found is not None:
+            rows += [found.desired_lrp, *found.instances]
+    return rows
+
+
+def _dependency(each: Dependency, found: Task | GetLrpReply | None) -> str:
+    """`lrp db: 1 of 2 running and routable`, as it is now."""
+    name = f"task {each.task}" if each.task else f"lrp {each.lrp}"
+    if found is None:
+        return f"{name}: there is none"
+    if isinstance(found, Task):
+        ended = " (failed)" if found.failed else ""
+        return f"{name}: {Task.State.Name(found.state)}{ended}"
+    running = sum(row.state == ActualLrp.RUNNING and row.routable for row in found.instances)
+    return f"{name}: {running} of {found.desired_lrp.instances} running and routable"
+
+
+def ask_as_brain(
+    around: Surroundings, rows: Iterable[Row], guid: str, index: int | None, now: float
+) -> "Explanation":
+    """What a brain with these rows would do, by the plugins of this installation."""
     from diegod.node.plugins import load_all_plugins
+    from diegod.scheduler.core import explanation
     from diegod.scheduler.core.auction import Rules
-    from diegod.scheduler.core.explanation import explain as explain_placement
 
     plugins = load_all_plugins()
     rules = Rules(
         {name: record.factory() for name, record in plugins.strategies.items()},
         {name: record.factory() for name, record in plugins.filters.items()},
-        around.lock.brain.strategy or "spread",
+        around.lock.brain.strategy or _DEFAULT_STRATEGY,
     )
-    work = Work(
-        kind=kind,
-        guid=guid,
-        index=index,
-        memory_mb=needs.resources.memory_mb,
-        disk_mb=needs.resources.disk_mb,
-        containers=needs.resources.containers or 1,
-        rootfs_provider=needs.rootfs_provider,
-        placement_tags=frozenset(needs.placement_tags),
-        cell_id=needs.cell_id,
-    )
-    return explain_placement(around.cells, work, rules, needs.strategy, instances_by_cell)
+    cells = [status.cell for status in around.cells]
+    snapshot = explanation.snapshot_of([*rows, *cells], now)
+    limits = around.limits()
+    if index is None:
+        return explanation.explain_task(snapshot, guid, rules, now, limits, around.cells)
+    return explanation.explain_instance(snapshot, guid, index, rules, now, limits, around.cells)

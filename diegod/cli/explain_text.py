@@ -9,7 +9,7 @@ from diegod.cli.render import Column, View
 from diegod.models.standing import Standing
 
 if TYPE_CHECKING:
-    from diegod.scheduler.core.explanation import CellVerdict, FilterCount, PlacementView
+    from diegod.scheduler.core.cell_verdicts import CellVerdict, FilterCount, PlacementView
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Explained:
     standing: Standing
     placed_because: str = ""
     depends_on: tuple[str, ...] = ()
+    due: tuple[str, ...] = ()  # what a brain would do about it at this moment
     placement: "PlacementView | None" = None
 
     def form(self) -> dict[str, Any]:
@@ -35,6 +36,7 @@ class Explained:
             "deadline": self.standing.deadline,
             "placed_because": self.placed_because,
             "depends_on": list(self.depends_on),
+            "due": list(self.due),
         }
         view = self.placement
         if view is not None:
@@ -72,7 +74,7 @@ def fields(explained: Explained, now: float) -> Iterator[tuple[str, str]]:
     standing = explained.standing
     view = explained.placement
     if view is not None and view.choice:
-        yield "best cell", f"{view.choice}, by strategy {view.strategy}"
+        yield "would be placed", _choice(view)
     if view is not None and view.nearest_miss is not None and not view.possible:
         yield "nearest miss", miss(view.nearest_miss)
     for each in explained.depends_on:
@@ -81,6 +83,12 @@ def fields(explained: Explained, now: float) -> Iterator[tuple[str, str]]:
     yield "placed because", explained.placed_because
     yield "at rest" if standing.at_rest else "because", standing.reason
     yield ("until" if standing.at_rest else "next"), when(standing.deadline, now)
+    for each in explained.due:
+        yield "due now", each
+
+
+def _choice(view: "PlacementView") -> str:
+    return f"{view.choice}, by strategy {view.strategy}, of {len(view.possible)} possible cells"
 
 
 def miss(cell: "CellVerdict") -> str:

@@ -15,6 +15,7 @@ from diegod.cli.lrp_table import lrp_fields
 from diegod.cli.refs import split_instance
 from diegod.cli.render import print_fields, print_json, print_row, print_rows, print_yaml
 from diegod.cli.session import Output, Session
+from diegod.cli.surroundings import standings_of_instances
 from diegod.cli.verbs import DomainOption, verb
 from diegod.cli.views import instance_ref, instance_view, instances_text, lrp_view
 from diegod.models.json_form import json_form, spec_form
@@ -43,7 +44,10 @@ async def ps(
         guid = (await find(client, name)).desired_lrp.process_guid if name else ""
         wanted = "" if name else session.domain(domain)
         rows = await client.lrps.instances(process_guid=guid, cell_id=cell, domain=wanted)
-    print_rows(session, instance_view(session.clock.wall()), in_order(rows))
+        now, standings = session.clock.wall(), None
+        if session.output is Output.WIDE:
+            standings = await standings_of_instances(client, rows, now)
+    print_rows(session, instance_view(now, standings), in_order(rows))
 
 
 def in_order(rows: list[ActualLrp]) -> list[ActualLrp]:

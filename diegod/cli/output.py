@@ -16,7 +16,7 @@ async def copy_output(logs: Logs, progress: Callable[[], None] = lambda: None) -
 
 async def copy_labelled(logs: Logs, label: str) -> None:
     """Whole lines behind a label, so that several containers can speak at once."""
-    rest: dict[int, bytes] = {LogChunk.STDOUT: b"", LogChunk.STDERR: b""}
+    rest: dict[int, bytes] = dict.fromkeys(LogChunk.Stream.values(), b"")
     async for chunk in logs:
         lines = (rest[chunk.stream] + chunk.data).split(b"\n")
         rest[chunk.stream] = lines.pop()

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from diegod.cli.quantities import age
 from diegod.models.standing import Facts, Standing, facts_of_brain, standing
 from diegod.v1.cell_pb2 import CellStatus
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Lock, Task
 
 if TYPE_CHECKING:
     from diegod.client import Client
+    from diegod.scheduler.core.limits import Limits
 
 #: Always fresh, also without a row of its own.
 _DEFAULT_DOMAIN = "default"
@@ -22,6 +24,22 @@ class Surroundings:
     lock: Lock
     cells: Sequence[CellStatus]
     fresh: Mapping[str, bool] = field(default_factory=dict)  # by domain; else it is
+
+    def limits(self) -> "Limits":
+        """By what the active brain goes; of what it doesn't say, the defaults."""
+        from diegod.scheduler.core.limits import Limits
+
+        brain, limits = self.lock.brain, Limits()
+        if brain.mass_loss_cells_min:
+            limits = replace(
+                limits,
+                mass_loss_percent=brain.mass_loss_percent,
+                mass_loss_cells_min=brain.mass_loss_cells_min,
+                mass_loss_hold_s=float(brain.mass_loss_hold_s),
+            )
+        return replace(
+            limits, take_up_s=self.facts.take_up_s, lease_ttl_s=self.facts.lease_ttl_s
+        )
 
     def of_task(self, task: Task, now: float) -> Standing:
         return standing(task, self.facts, now)
@@ -78,3 +96,39 @@ def _timeouts(lrp: DesiredLrp) -> dict[str, float]:
         for name in ("start_timeout", "stop_timeout")
         if given.HasField(f"{name}_ms")  # type: ignore[arg-type]
     }
+
+
+async def standings_of_tasks(
+    client: "Client", tasks: Sequence[Task], now: float
+) -> dict[str, str]:
+    """By guid, as a column of a list."""
+    around = await look_around(client)
+    return {task.task_guid: as_text(around.of_task(task, now), now) for task in tasks}
+
+
+async def standings_of_instances(
+    client: "Client", rows: Sequence[ActualLrp], now: float
+) -> dict[str, str]:
+    """By instance guid. What no LRP desires stands by how fresh its domain is."""
+    lrps, everywhere = await asyncio.gather(client.lrps.list(), client.lrps.instances())
+    by_guid = {lrp.process_guid: lrp for lrp in lrps}
+    undesired = any(row.process_guid not in by_guid for row in rows)
+    around = await look_around(client, domains=undesired)
+    siblings: dict[str, list[ActualLrp]] = {}
+    for row in everywhere:
+        siblings.setdefault(row.process_guid, []).append(row)
+
+    def told(row: ActualLrp) -> str:
+        guid = row.process_guid
+        of = around.of_instance(row, by_guid.get(guid), siblings.get(guid, ()), now)
+        return as_text(of, now)
+
+    return {row.instance_guid: told(row) for row in rows}
+
+
+def as_text(standing: Standing, now: float) -> str:
+    """`waits for the next auction, in 12s`."""
+    if standing.deadline is None:
+        return standing.reason
+    left_s = standing.deadline - now
+    return f"{standing.reason}, {f'in {age(left_s)}' if left_s > 0 else 'now'}"

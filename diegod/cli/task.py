@@ -14,6 +14,7 @@ from diegod.cli.errors import FAILED, USAGE, CliError
 from diegod.cli.render import print_fields, print_json, print_row, print_rows, print_yaml
 from diegod.cli.session import Output, Session
 from diegod.cli.spec_input import admitted, environment
+from diegod.cli.surroundings import standings_of_tasks
 from diegod.cli.task_app import RefArgument, RefsArgument, app, find, memory_of
 from diegod.cli.task_submit import desired
 from diegod.cli.task_table import task_fields
@@ -94,7 +95,10 @@ async def ls(
     wanted = _state(state)
     async with session.client() as client:
         tasks = await client.tasks.list(domain=session.domain(domain), cell_id=cell, state=wanted)
-    print_rows(session, task_view(session.clock.wall()), tasks)
+        now, standings = session.clock.wall(), None
+        if session.output is Output.WIDE:
+            standings = await standings_of_tasks(client, tasks, now)
+    print_rows(session, task_view(now, standings), tasks)
 
 
 def _state(name: str) -> Task.State.ValueType:

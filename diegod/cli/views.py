@@ -3,6 +3,9 @@
 Pure: the present time is handed in. Does not belong here: printing (`render.py`).
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from diegod.cli.quantities import age, amount_mb
@@ -10,6 +13,8 @@ from diegod.cli.render import Column, View
 from diegod.models.json_form import json_form
 from diegod.v1 import cell_pb2, record_pb2
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Task
+
+R = TypeVar("R")
 
 
 def since(moment: Timestamp, now: float) -> str:
@@ -30,7 +35,8 @@ def task_result(task: Task) -> str:
     return f"failed: {task.failure_reason}" if task.failed else "succeeded"
 
 
-def task_view(now: float) -> View[Task]:
+def task_view(now: float, standings: Mapping[str, str] | None = None) -> View[Task]:
+    """`standings`: how each stands, by guid, for those who asked for more."""
     return View(
         columns=[
             Column("TASK", lambda t: t.task_guid),
@@ -44,11 +50,21 @@ def task_view(now: float) -> View[Task]:
             Column("ATTEMPT", lambda t: str(t.attempt or ""), wide=True),
             Column("REVISION", lambda t: str(t.provenance.revision), wide=True),
             Column("BY", lambda t: t.provenance.by, wide=True),
+            *_standing(standings, lambda t: t.task_guid),
         ],
         name=lambda t: t.task_guid,
         form=json_form,
         nothing="no tasks",
     )
+
+
+def _standing(
+    standings: Mapping[str, str] | None, guid: Callable[[R], str]
+) -> Sequence[Column[R]]:
+    """What it waits for, and when that is over; no column where nobody found it out."""
+    if standings is None:
+        return ()
+    return [Column("STANDING", lambda row: standings.get(guid(row), ""), wide=True)]
 
 
 def instances_text(count: int) -> str:
@@ -117,7 +133,8 @@ def instance_note(instance: ActualLrp) -> str:
     return instance.crash_reason if instance.state == ActualLrp.CRASHED else ""
 
 
-def instance_view(now: float) -> View[ActualLrp]:
+def instance_view(now: float, standings: Mapping[str, str] | None = None) -> View[ActualLrp]:
+    """`standings`: how each stands, by instance guid, for those who asked for more."""
     return View(
         columns=[
             Column("INSTANCE", instance_ref),
@@ -133,6 +150,7 @@ def instance_view(now: float) -> View[ActualLrp]:
             Column("DEFINITION", lambda i: str(i.definition_revision), wide=True),
             Column("REVISION", lambda i: str(i.provenance.revision), wide=True),
             Column("GUID", lambda i: i.instance_guid, wide=True),
+            *_standing(standings, lambda i: i.instance_guid),
         ],
         name=instance_ref,
         form=json_form,

@@ -26,7 +26,7 @@ async def wait(
     session: Session,
     refs: Annotated[list[str], typer.Argument(metavar="REF", help="web, web/0, task:G, cell:C")],
     condition: Annotated[str, typer.Option("--for", metavar="CONDITION", help=_KNOWN)] = "",
-    patience_s: Annotated[
+    timeout_s: Annotated[
         float, typer.Option("--timeout-s", metavar="S", min=0.1, help="Then the status is 124.")
     ] = _DAY_S,
 ) -> None:
@@ -39,13 +39,13 @@ async def wait(
         subjects = [await find(client, ref) for ref in refs]
         waits = [(each, _condition(each, condition)) for each in subjects]
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 results = await asyncio.gather(
                     *(_until(client, each, asked, last) for each, asked in waits)
                 )
         except TimeoutError:
             open_ones = "; ".join(last.values()) or "no answer"
-            raise CliError(f"not within {patience_s:g} s: {open_ones}", TIMED_OUT) from None
+            raise CliError(f"not within {timeout_s:g} s: {open_ones}", TIMED_OUT) from None
     for answer in results:
         session.say(answer.text)
     failed = [answer.text for answer in results if not answer.met]

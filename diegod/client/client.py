@@ -88,7 +88,8 @@ class Client:
     ) -> Logs:
         """The output of a task or an instance; followed until its container has ended.
 
-        Without `streams`, what its program has written; CELL is what its cell did with it.
+        `streams`: which of them; without any, what its program wrote. LogChunk.CELL is what its
+        cell did with it.
         """
         request = stream_pb2.ReadLogsRequest(
             follow=follow, tail_lines=tail_lines, streams=streams

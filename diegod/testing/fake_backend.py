@@ -295,8 +295,9 @@ class FakeBackend:
     async def read_file(self, handle: str, path: str, bytes_max: int) -> bytes | None:
         container = self._known(handle)
         await _pass(container.script, "read_file")
-        content = container.script.leaves.get(path)
-        return None if content is None or container.state is ContainerState.PREPARED else content[:bytes_max]
+        if container.state is ContainerState.PREPARED or path not in container.script.leaves:
+            return None
+        return container.script.leaves[path][:bytes_max]
 
     async def handles(self) -> Sequence[str]:
         return self._host.handles(self._owner)

@@ -1,14 +1,15 @@
-"""`python -m tests.bench [writes] [tasks] [instances] [at_rest]`"""
+"""`python -m tests.bench [writes] [tasks] [first_container] [instances] [at_rest]`"""
 
 import asyncio
 import sys
 
 from diegod.telemetry import logs
-from tests.bench import at_rest, instances, tasks, writes
+from tests.bench import at_rest, first_container, instances, tasks, writes
 
 _SECTIONS = {
     "writes": writes.run,
     "tasks": tasks.run,
+    "first_container": first_container.run,
     "instances": instances.run,
     "at_rest": at_rest.run,
 }

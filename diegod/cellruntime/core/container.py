@@ -81,6 +81,7 @@ class Container:
     stop_first: bool = False
     killed: bool = False
     monitor: Monitor | None = None
+    readiness_changes: int = 0
     #: The timer of the present state: a kill, a time limit, the next try of a step that failed.
     wake_at: float | None = None
     tries: int = 0

@@ -5,7 +5,7 @@ backend keeps its exit status until then. Everything else is *destroyed first*: 
 a container as long as something of it may still run.
 """
 
-from diegod.cellruntime.core import commands, steps
+from diegod.cellruntime.core import commands, steps, story
 from diegod.cellruntime.core import instructions as i
 from diegod.cellruntime.core.commands import refused_for_good
 from diegod.cellruntime.core.container import Container, View, note_away, note_row
@@ -56,8 +56,10 @@ def stop(
     container.question = None
     container.monitor = None
     s.move(container, State.STOPPING, why)
-    container.wake_at = now + container.stop.timeout_s
-    s.emit(i.Signal(container.handle, container.stop.signal))
+    rule = container.stop
+    s.note(container, story.asked_to_end(rule.signal, rule.timeout_s, why))
+    container.wake_at = now + rule.timeout_s
+    s.emit(i.Signal(container.handle, rule.signal))
 
 
 def stop_overdue(s: CellState, container: Container, now: float) -> None:
@@ -66,6 +68,7 @@ def stop_overdue(s: CellState, container: Container, now: float) -> None:
         steps.destroy(s, container, "killed, and its end was not seen")
         return
     container.killed = True
+    s.note(container, story.killed(container.stop.timeout_s))
     container.wake_at = now + KILL_GRACE_S
     s.emit(i.Signal(container.handle, "KILL"))
 

@@ -119,6 +119,7 @@ class Started:
     handle: str
     address: str
     boottime: float
+    pid: int = 0
 
 
 @dataclass(frozen=True)

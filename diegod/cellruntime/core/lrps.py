@@ -3,7 +3,7 @@
 An instance is claimed while it is being prepared, and created only once it is claimed.
 """
 
-from diegod.cellruntime.core import commands, ending, steps
+from diegod.cellruntime.core import commands, ending, steps, story
 from diegod.cellruntime.core import instructions as i
 from diegod.cellruntime.core.checks import Checks, timeout_s
 from diegod.cellruntime.core.commands import refused_for_good
@@ -186,11 +186,23 @@ def _probe(container: Container, index: int, check: Check) -> i.Probe:
 def probed(s: CellState, container: Container, index: int, problem: str, now: float) -> None:
     if container.monitor is None:
         return
+    was_routable = container.monitor.routable
     finding = container.monitor.on_result(index, problem, now)
     if finding is None or finding.healthy:
+        s.note(container, "healthy" if finding else "")
+        _note_readiness(s, container, container.monitor, was_routable)
         running(s, container, now)
     else:
         _give_up(s, container, finding)
+
+
+def _note_readiness(
+    s: CellState, container: Container, monitor: Monitor, was_routable: bool
+) -> None:
+    if monitor.routable != was_routable and _checks(container).readiness:
+        container.readiness_changes += 1
+        why = monitor.why_not_routable()
+        s.note(container, story.readiness(monitor.routable, why, container.readiness_changes))
 
 
 def _give_up(s: CellState, container: Container, finding: Finding) -> None:

@@ -25,6 +25,7 @@ from diegod.cellruntime.core.instructions import Instruction
 from diegod.cellruntime.core.ledger import Ledger
 from diegod.cellruntime.core.lifecycle import MAY_RUN, State
 from diegod.cellruntime.core.states import CellFacts, CellState, Move
+from diegod.cellruntime.core.story import Note
 from diegod.v1.record_pb2 import Resources
 
 
@@ -59,6 +60,11 @@ class CellMachine:
         """Every change of state since the last call, for the log."""
         moves, self.state.moves = self.state.moves, []
         return moves
+
+    def take_notes(self) -> list[Note]:
+        """What is to be said of containers since the last call, for people."""
+        notes, self.state.notes = self.state.notes, []
+        return notes
 
 
 def _registered(s: CellState, event: e.Registered, now: float) -> None:

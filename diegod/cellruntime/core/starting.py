@@ -4,7 +4,7 @@ The order of records and steps is the protocol of `docs/architecture`: nothing i
 the grant is on disk, nothing is started before it is on disk that it is about to be.
 """
 
-from diegod.cellruntime.core import ending, lrps, steps, tasks
+from diegod.cellruntime.core import ending, lrps, steps, story, tasks
 from diegod.cellruntime.core import events as e
 from diegod.cellruntime.core import instructions as i
 from diegod.cellruntime.core.container import Container, View
@@ -144,6 +144,7 @@ def started(s: CellState, event: e.Started, now: float) -> None:
     container.address = event.address or container.address
     container.started_at, container.started_boottime_s = now, event.boottime
     s.move(container, State.RUNNING, "started")
+    s.note(container, story.started(event.pid, container.address))
     steps.record(s, container, Phase.STARTED)
     s.emit(i.AwaitEnd(container.handle))
     running(s, container, now)

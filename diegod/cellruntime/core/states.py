@@ -6,12 +6,13 @@
 
 from dataclasses import dataclass, field
 
-from diegod.cellruntime.core import lifecycle
+from diegod.cellruntime.core import lifecycle, story
 from diegod.cellruntime.core.container import Container
 from diegod.cellruntime.core.instructions import Instruction
 from diegod.cellruntime.core.keys import TaskKey
 from diegod.cellruntime.core.ledger import Ledger
 from diegod.cellruntime.core.lifecycle import State
+from diegod.cellruntime.core.story import Note
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,14 @@ class CellState:
     strays: tuple[str, ...] = ()
     out: list[Instruction] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def emit(self, instruction: Instruction) -> None:
         self.out.append(instruction)
+
+    def note(self, container: Container, text: str) -> None:
+        if text:
+            self.notes.append(Note(container.handle, text))
 
     def add(self, container: Container) -> Container:
         assert container.handle not in self.containers
@@ -74,6 +80,7 @@ class CellState:
         before = container.state
         assert lifecycle.allows(before, after), f"{container.handle}: {before} -> {after} ({why})"
         self.moves.append(Move(container.handle, before, after, why))
+        self.note(container, story.of_move(before, after, why))
         container.state = after
         container.wake_at = None
         container.tries = 0

@@ -1,4 +1,4 @@
-"""Finding a file by a path of the container's, symbolic links and all, without ever leaving its root.
+"""Finding a file by a path of the container's, symbolic links and all, and never leaving its root.
 
 Links mean in here what they mean to the program: an absolute one begins at the container's root,
 and `..` of the root is the root. Each component is opened by itself and never followed by the

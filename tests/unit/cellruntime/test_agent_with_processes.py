@@ -15,6 +15,7 @@ from diegod.cellruntime.exec.backend import ExecBackend
 from diegod.cellruntime.records import FileRecords
 from diegod.cellruntime.service import LogService
 from diegod.contracts.backend import Owner
+from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.security.identity import Principal, Role
 from diegod.v1.definition_pb2 import Action, LrpDefinition, RunAction, TaskDefinition
 from diegod.v1.record_pb2 import ActualLrp, Cell, Task
@@ -65,7 +66,7 @@ class Host:
 
     async def output(self, task_guid: str, stream: LogChunk.Stream.ValueType) -> bytes:
         caller = Principal("prod", Role.BBS, "bbs-1")
-        request = ReadLogsRequest(task_guid=task_guid, follow=True)
+        request = ReadLogsRequest(task_guid=task_guid, follow=True, streams=[stream])
         replies = self.logs.read(request, caller)
         chunks = [chunk async for reply in replies for chunk in reply.chunks]
         return b"".join(chunk.data for chunk in chunks if chunk.stream == stream)
@@ -119,3 +120,33 @@ async def test_an_instance_is_the_same_process_under_the_next_agent(host: Host) 
     host.board.retire_instance(guid)
     await host.until(lambda: ("actual_lrp", guid) not in host.board.rows)
     assert await host.backend.inspect(f"l-{guid}") is None
+
+
+async def test_the_result_of_a_task_and_the_story_of_its_container(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Command] = []
+    real = host.board.apply
+
+    def apply(by: str, command: Command) -> Outcome:
+        told.append(command)
+        return real(by, command)
+
+    monkeypatch.setattr(host.board, "apply", apply)
+    definition = TaskDefinition(
+        task_guid="job",
+        rootfs="preloaded:busybox",
+        action=shell(f"echo 42 > {host.data}/result"),
+        result_file=f"{host.data}/result",
+    )
+    host.board.desire_task(definition)
+    host.board.place_task("job", ME)
+    await host.until(lambda: host.board.rows["task", "job"].state == Task.COMPLETED)
+    (report,) = [c.complete_task for c in told if c.HasField("complete_task")]
+    assert (report.failed, report.result) == (False, "42\n")
+    await host.until(lambda: not host.agent.machine.containers)
+    await host.agent.stop()  # what is still to be written is
+    story = (await host.output("job", LogChunk.CELL)).decode().splitlines()
+    assert story[:4] == ["preparing root file system and network", "prepared", "granted", "created"]
+    assert story[4].startswith("started at 127.0.0.1")
+    assert story[-2:] == ["exited with status 0", "destroyed"]

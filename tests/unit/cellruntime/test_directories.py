@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from diegod.cellruntime.directories import FileDirectories
+from diegod.cellruntime.directories import STORY_BYTES_MAX, FileDirectories
 from tests.unit.cellruntime.test_records import at_once
 
 DAY_S = 24 * 3600.0
@@ -65,3 +65,47 @@ async def test_logs_go_by_age_and_by_total_size(tmp_path: Path) -> None:
     assert disk.logged_handles("t-") == ["t-a-1"]
     await disk.prune(now + DAY_S + 1)
     assert disk.logged_handles("t-") == []
+
+
+async def test_a_story_is_kept_as_long_as_the_log_it_is_about(tmp_path: Path) -> None:
+    disk = directories(tmp_path)
+    now = 10 * DAY_S
+    (await disk.make("t-a-1") / "container.log").write_bytes(b"x" * 100)
+    await disk.tell("t-a-1", b"started\n")
+    await disk.discard("t-a-1")
+    await disk.tell("t-a-1", b"destroyed\n")
+    story, log = disk.story_path("t-a-1"), disk.log_path("t-a-1")
+    assert story is not None
+    assert log is not None
+    assert story.read_bytes() == b"started\ndestroyed\n"
+    os.utime(log, (now, now))
+    os.utime(story, (now + 60, now + 60))
+    await disk.prune(now + DAY_S - 1)
+    assert disk.story_path("t-a-1") == story
+    await disk.prune(now + DAY_S + 1)
+    assert disk.story_path("t-a-1") is None
+    assert disk.logged_handles("t-") == []
+
+
+async def test_a_story_without_a_log_goes_by_its_own_age_and_not_before_its_container(
+    tmp_path: Path,
+) -> None:
+    disk = directories(tmp_path)
+    now = 10 * DAY_S
+    for handle in ("t-gone-1", "t-here-2"):
+        await disk.make(handle)
+        await disk.tell(handle, b"preparing\n")
+        os.utime(tmp_path / f"stories/{handle}.log", (now, now))
+    await disk.discard("t-gone-1")
+    await disk.prune(now + DAY_S + 1)
+    assert disk.logged_handles("t-") == ["t-here-2"]
+
+
+async def test_a_story_is_bounded_and_never_changes_what_was_read(tmp_path: Path) -> None:
+    disk = directories(tmp_path)
+    line = b"x" * 999 + b"\n"
+    for _ in range(200):
+        await disk.tell("l-i9", line)
+    path = disk.story_path("l-i9")
+    assert path is not None
+    assert path.read_bytes() == line * (STORY_BYTES_MAX // len(line))

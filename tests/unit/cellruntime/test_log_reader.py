@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from diegod.cellruntime.log_reader import REPLY_BYTES_MAX, AwaitMore, LogReader, tail_offset
+from diegod.cellruntime.log_lines import LogLines, tail_offset
+from diegod.cellruntime.log_reader import REPLY_BYTES_MAX, AwaitMore, LogReader
 from diegod.v1.stream_pb2 import LogChunk
 from tests.unit.cellruntime.test_records import at_once
 
@@ -22,7 +23,8 @@ async def read(
     path: Path, tail_lines: int = 0, await_more: AwaitMore | None = None
 ) -> list[LogChunk]:
     chunks: list[LogChunk] = []
-    async for reply in LogReader(path, at_once).read(tail_lines, await_more):
+    lines = LogLines(lambda: path if path.exists() else None, tail_lines, (b"stdout", b"stderr"))
+    async for reply in LogReader(lines, None, at_once).read(await_more):
         assert sum(len(chunk.data) for chunk in reply) <= REPLY_BYTES_MAX
         chunks += reply
     return chunks
@@ -120,3 +122,72 @@ def test_tail_agrees_with_the_text_itself(records: list[tuple[str, bytes]], line
     file.seek(tail_offset(file, lines))
     read = file.read().split(b"\n")[:-1]
     assert [line.split(b" ", 3)[3] for line in read] == expected
+
+
+# What the cell has to say of a container, beside what the container says.
+
+
+def at(second: int, stream: str, text: str) -> bytes:
+    return f"2026-11-22T08:55:{second:02}.000000000+00:00 {stream} F {text}\n".encode()
+
+
+def reader(
+    folder: Path, *, tail: int = 0, streams: tuple[bytes, ...] = (b"stdout", b"stderr")
+) -> LogReader:
+    def find(name: str) -> Path | None:
+        return folder / name if (folder / name).exists() else None
+
+    return LogReader(
+        LogLines(lambda: find("output"), tail, streams),
+        LogLines(lambda: find("story"), tail, (b"cell",)),
+        at_once,
+    )
+
+
+async def lines_of(reader: LogReader, await_more: AwaitMore | None = None) -> list[str]:
+    replies = [reply async for reply in reader.read(await_more)]
+    return [chunk.data.decode().strip() for reply in replies for chunk in reply]
+
+
+async def test_output_and_story_are_merged_by_time(tmp_path: Path) -> None:
+    (tmp_path / "story").write_bytes(
+        at(1, "cell", "started") + at(4, "cell", "killed") + at(9, "cell", "destroyed")
+    )
+    # A program's own records are never exchanged, also where the clock was set back.
+    (tmp_path / "output").write_bytes(
+        at(2, "stdout", "a") + at(5, "stderr", "b") + at(3, "stdout", "c")
+    )
+    found = await lines_of(reader(tmp_path))
+    assert found == ["started", "a", "b", "c", "killed", "destroyed"]
+
+
+async def test_chunks_of_the_story_are_of_their_own_stream(tmp_path: Path) -> None:
+    (tmp_path / "story").write_bytes(at(1, "cell", "started"))
+    (chunks,) = [reply async for reply in reader(tmp_path).read()]
+    assert [chunk.stream for chunk in chunks] == [LogChunk.CELL]
+
+
+async def test_following_tells_the_story_while_the_program_is_silent(tmp_path: Path) -> None:
+    story, output = tmp_path / "story", tmp_path / "output"
+    later = [
+        (story, at(1, "cell", "preparing")),
+        (output, at(2, "stdout", "one")),
+        (story, at(3, "cell", "asked to end")),
+        (output, at(4, "stdout", "bye")),
+    ]
+
+    async def await_more() -> bool:
+        path, data = later.pop(0)
+        with path.open("ab") as file:
+            file.write(data)
+        return not later
+
+    found = await lines_of(reader(tmp_path), await_more)
+    assert found == ["preparing", "one", "asked to end", "bye"]
+
+
+async def test_only_the_streams_that_were_asked_for_also_in_a_tail(tmp_path: Path) -> None:
+    words = [at(n, "stderr" if n % 3 == 0 else "stdout", str(n)) for n in range(30)]
+    (tmp_path / "output").write_bytes(b"".join(words))
+    assert await lines_of(reader(tmp_path, streams=(b"stderr",), tail=2)) == ["24", "27"]
+    assert await lines_of(reader(tmp_path, streams=(b"stdout",), tail=2)) == ["28", "29"]

@@ -8,7 +8,7 @@ from diegod.cellruntime.directories import FileDirectories
 from diegod.cellruntime.service import LogService
 from diegod.models.errors import DomainError, Reason
 from diegod.security.identity import Principal, Role
-from diegod.v1.stream_pb2 import ReadLogsRequest
+from diegod.v1.stream_pb2 import LogChunk, ReadLogsRequest
 from tests.unit.cellruntime.test_log_reader import cri
 from tests.unit.cellruntime.test_records import at_once
 
@@ -97,6 +97,22 @@ async def test_nothing_but_a_guid_gets_near_a_file_name(
     with pytest.raises(DomainError) as error:
         await cell.read(**request_of)
     assert error.value.reason is Reason.INVALID_REQUEST
+
+
+async def test_the_cell_s_own_lines_come_when_they_are_asked_for(cell: Cell) -> None:
+    await cell.says("t-job-7", b"out")
+    await cell.files.tell("t-job-7", cri(("cell", "F", b"started, pid 7")))
+    assert await cell.read(task_guid="job") == b"out\n"
+    assert await cell.read(task_guid="job", streams=[LogChunk.CELL]) == b"started, pid 7\n"
+    both = await cell.read(task_guid="job", streams=LogChunk.Stream.values())
+    assert sorted(both.splitlines()) == [b"out", b"started, pid 7"]
+
+
+async def test_what_never_came_to_run_has_a_story(cell: Cell) -> None:
+    await cell.files.tell("t-job-7", cri(("cell", "F", b"destroying it: no such rootfs")))
+    assert await cell.read(task_guid="job") == b""
+    story = await cell.read(task_guid="job", streams=[LogChunk.CELL], follow=True)
+    assert story == b"destroying it: no such rootfs\n"
 
 
 def test_its_handler_is_in_the_table_of_methods(cell: Cell) -> None:

@@ -42,6 +42,15 @@ async def test_a_broken_stream_goes_on_at_the_byte_where_it_was() -> None:
     assert (out, err) == (b"one\ntwo\n", b"E1E2")
 
 
+async def test_what_the_cell_says_is_a_stream_of_its_own() -> None:
+    broken = [reply(b"started\n", LogChunk.CELL), reply(b"o"), LOST]
+    whole = [reply(b"started\nkilled\n", LogChunk.CELL), reply(b"out")]
+    found = [(chunk.stream, chunk.data) async for chunk in logs(broken, whole)]
+    said = b"".join(data for stream, data in found if stream == LogChunk.CELL)
+    assert said == b"started\nkilled\n"
+    assert b"".join(data for stream, data in found if stream == LogChunk.STDOUT) == b"out"
+
+
 async def test_it_gives_up_where_nothing_new_comes() -> None:
     with pytest.raises(DomainError):
         await logs([reply(b"a"), LOST], *([[reply(b"a"), LOST]] * 10)).bytes()

@@ -7,6 +7,7 @@ answer is given here together with the news.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -148,7 +149,7 @@ LRP_HERE: dict[str, Builds] = {
     "COMPLETED crashed": (_crashed, e.Destroyed(L)),
     "none": (lambda play: None, None),
 }
-NOWHERE = {"cell_id": "", "placed_cell_id": ""}
+NOWHERE: dict[str, Any] = {"cell_id": "", "placed_cell_id": ""}
 LRP_THERE: dict[str, ActualLrp | None] = {
     "missing": None,
     "UNCLAIMED": instance(revision=20),
