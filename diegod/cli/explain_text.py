@@ -75,6 +75,8 @@ def fields(explained: Explained, now: float) -> Iterator[tuple[str, str]]:
     view = explained.placement
     if view is not None and view.choice:
         yield "would be placed", _choice(view)
+    if view is not None and view.possible and view.refusal:
+        yield "refused", view.refusal
     if view is not None and view.nearest_miss is not None and not view.possible:
         yield "nearest miss", miss(view.nearest_miss)
     for each in explained.depends_on:

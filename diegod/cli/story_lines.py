@@ -66,7 +66,7 @@ def story_view() -> View[Line]:
             Column("BY", lambda line: line.by),
             Column("WHY", lambda line: line.why),
         ],
-        name=lambda line: str(line.revision),
+        name=lambda line: str(line.revision or "-"),
         form=lambda line: line.form or {},
         nothing="nothing is known of its past",
     )

@@ -31,7 +31,7 @@ _PALETTE = (33, 35, 166, 127, 178, 37, 160, 105, 70, 208, 141, 31)
 _RESET, _FAINT = "\x1b[0m", "\x1b[2m"
 
 
-@verb(app, "visualize", aliases=["vz"])
+@verb(app, "visualize")
 async def visualize(
     session: Session,
     once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
