@@ -135,7 +135,7 @@ def _show(lines: Iterable[Line], *, colored: bool) -> None:
     """Over the frame before, line by line: nothing flickers."""
     text = painted(lines) if colored else plain(lines)
     rows = text.splitlines()
-    ending = _TO_LINE_END + "\r\n"
+    ending = _TO_LINE_END + "\n"
     sys.stdout.write(_HOME + ending.join(rows) + _TO_LINE_END + _TO_SCREEN_END)
     sys.stdout.flush()
 
