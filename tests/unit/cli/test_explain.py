@@ -222,3 +222,10 @@ def test_an_unplaced_instance_of_every_presence(plant: Plant, run: Run) -> None:
     assert "web/0 is nowhere: 3 cells, 2 of them possible" in text
     assert "RUNNING, SUSPECT" in text
     assert "cell-3 is missing: it counts until its replacement runs" in text
+
+
+def test_what_has_ended_was_somewhere(plant: Plant, run: Run) -> None:
+    plant.tasks = {"done": records.a_task("done")}
+    text = run("explain", "done").text
+    assert text.splitlines()[0] == "done ran on cell-1"
+    assert "ended; kept until it is fetched and deleted" in text

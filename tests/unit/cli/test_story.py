@@ -120,11 +120,11 @@ def test_the_containers_of_an_index_are_those_of_its_story(life: FakeCluster, ru
 
 
 def test_a_row_that_is_gone_may_still_have_its_story(life: FakeCluster, run: Run) -> None:
-    gone = Transition(revision=12, at=records.ago(1), verb=Change.REMOVED, by="user/alice")
+    gone = Transition(revision=12, at=records.ago(1), verb=Change.REMOVED, state="COMPLETED")
     life.calls["EventService/Story"] = lambda r: StoryReply(
         transitions=[gone] if r.task_guid == "old-one" else []
     )
-    assert "REMOVED" in run("story", "old-one").text
+    assert "COMPLETED removed" in run("story", "old-one").text
     result = run("story", "nosuch")
     assert (result.status, result.err) == (
         3,
@@ -136,3 +136,10 @@ def test_each_line_is_an_object(life: FakeCluster, run: Run) -> None:
     rows = [json.loads(line) for line in run(*STORY_JSON).out.splitlines()]
     assert [row.get("revision") for row in rows] == [5, 7, None, None, 9, None]
     assert rows[3]["cell_line"] == "started pid 41"
+
+
+def test_nothing_is_said_twice(life: FakeCluster, run: Run) -> None:
+    twice = Transition(revision=9, state="COMPLETED", cause="exited with 3", detail="exited with 3")
+    life.calls["EventService/Story"] = StoryReply(transitions=[twice])
+    life.streams["LogService/Read"] = []
+    assert run("story", "nightly-report").text.count("exited with 3") == 1
