@@ -75,14 +75,14 @@ async def explain(
 
 def _show(session: Session, rows: list[Explained], now: float) -> None:
     first = rows[0]
-    if first.placement is not None or first.cell:
-        print(headline(first))
+    print(headline(first))
     view = first.placement
-    if view is not None:
+    if view is not None and not first.cell:
         print_rows(session, filter_view(), [each for each in view.filters if each.refused])
-        if session.output is Output.WIDE:
-            print()
-            print_rows(session, verdict_view(), view.cells)
+        print()
+    if view is not None and session.output is Output.WIDE:
+        print_rows(session, verdict_view(), view.cells)
+        print()
     print_fields(fields(first, now))
     if len(rows) > 1:
         print()

@@ -11,6 +11,8 @@ from diegod.models.standing import Standing
 if TYPE_CHECKING:
     from diegod.scheduler.core.cell_verdicts import CellVerdict, FilterCount, PlacementView
 
+_ENDED = ("COMPLETED", "RESOLVING")
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -60,7 +62,8 @@ def when(deadline: float | None, now: float) -> str:
 
 def headline(explained: Explained) -> str:
     if explained.cell:
-        return f"{explained.name} is on {explained.cell}"
+        verb = "ran" if explained.state in _ENDED else "is"
+        return f"{explained.name} {verb} on {explained.cell}"
     view = explained.placement
     if view is None:
         return f"{explained.name} is {explained.state}"
@@ -75,11 +78,14 @@ def fields(explained: Explained, now: float) -> Iterator[tuple[str, str]]:
     view = explained.placement
     if view is not None and view.choice:
         yield "would be placed", _choice(view)
+    if view is not None and view.possible and view.refusal:
+        yield "refused", view.refusal
     if view is not None and view.nearest_miss is not None and not view.possible:
         yield "nearest miss", miss(view.nearest_miss)
     for each in explained.depends_on:
         yield "depends on", each
-    yield "state", explained.state
+    if explained.cell or view is not None:  # else the headline says it
+        yield "state", explained.state
     yield "placed because", explained.placed_because
     yield "at rest" if standing.at_rest else "because", standing.reason
     yield ("until" if standing.at_rest else "next"), when(standing.deadline, now)

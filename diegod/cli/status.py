@@ -96,7 +96,7 @@ def _waiting(
     if reply.HasField("mass_loss"):
         yield "mass loss", mass_loss_text(reply.mass_loss, now)
     for each in domains:
-        if each.domain.domain in reply.stale_domains:
+        if each.domain.domain in reply.stale_domains and each.would_be_removed:
             yield "stale domain", _stale(each)
 
 

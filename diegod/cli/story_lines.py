@@ -27,8 +27,11 @@ class Line:
 
 
 def of_transition(transition: Transition) -> Line:
-    why = ": ".join(each for each in (transition.cause, transition.detail) if each)
-    what = transition.state or Change.Verb.Name(transition.verb)
+    cause, detail = transition.cause, transition.detail
+    why = cause if detail in cause else ": ".join(each for each in (cause, detail) if each)
+    what = transition.state
+    if transition.verb == Change.REMOVED:
+        what = f"{what} removed".strip()
     return Line(
         transition.at,
         what,
@@ -66,7 +69,7 @@ def story_view() -> View[Line]:
             Column("BY", lambda line: line.by),
             Column("WHY", lambda line: line.why),
         ],
-        name=lambda line: str(line.revision),
+        name=lambda line: str(line.revision or "-"),
         form=lambda line: line.form or {},
         nothing="nothing is known of its past",
     )

@@ -31,7 +31,7 @@ _PALETTE = (33, 35, 166, 127, 178, 37, 160, 105, 70, 208, 141, 31)
 _RESET, _FAINT = "\x1b[0m", "\x1b[2m"
 
 
-@verb(app, "visualize", aliases=["vz"])
+@verb(app, "visualize")
 async def visualize(
     session: Session,
     once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
@@ -135,7 +135,7 @@ def _show(lines: Iterable[Line], *, colored: bool) -> None:
     """Over the frame before, line by line: nothing flickers."""
     text = painted(lines) if colored else plain(lines)
     rows = text.splitlines()
-    ending = _TO_LINE_END + "\r\n"
+    ending = _TO_LINE_END + "\n"
     sys.stdout.write(_HOME + ending.join(rows) + _TO_LINE_END + _TO_SCREEN_END)
     sys.stdout.flush()
 

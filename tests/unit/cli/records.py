@@ -10,9 +10,10 @@ from diegod.v1.cluster_pb2 import (
     GetStatusReply,
     GetVersionReply,
     LrpShortfall,
+    MassLoss,
 )
 from diegod.v1.definition_pb2 import TaskScheduleDefinition
-from diegod.v1.domain_pb2 import DomainStatus
+from diegod.v1.domain_pb2 import DomainStatus, ListDomainsReply
 from diegod.v1.lrp_pb2 import GetLrpReply
 from diegod.v1.record_pb2 import (
     ActualLrp,
@@ -186,6 +187,10 @@ def an_overview() -> GetStatusReply:
         collected_tasks=17,
         oldest_ended_task=ago(3600),
         bbs=status,
+        brain_id="brain-1",
+        rollouts=["web"],
+        stale_domains=["shop"],
+        mass_loss=MassLoss(lost=3, of=4, until=ago(-200), cell_ids=["cell-2", "cell-3", "cell-4"]),
     )
 
 
@@ -261,3 +266,15 @@ def a_version_of(number: int = 2) -> LrpVersion:
     )
     version.definition.CopyFrom(row.definition)
     return version
+
+
+def domains() -> ListDomainsReply:
+    """One that is always fresh, and one whose time is over, with something in it."""
+    stale = DomainStatus(
+        domain=Domain(domain="shop", ttl_s=60, fresh_until=ago(100)),
+        lrps=1,
+        would_be_removed=[an_instance(4), an_instance(5)],
+    )
+    return ListDomainsReply(
+        domains=[DomainStatus(domain=Domain(domain="default"), fresh=True, lrps=2), stale]
+    )

@@ -103,7 +103,7 @@ def test_a_guid_that_nobody_has(
         (["lrp", "run", "web", "--check", "udp:1", "x"], '--check: "udp:1" is not tcp:PORT or http:PORT[/PATH]'),
         (["lrp", "run", "web", "-m", "1t", "x"], '-m: "1t" is not an amount of memory, like 256 (MB) or 1g'),
         (["lrp", "logs", "web/x"], '"web/x" is neither NAME nor NAME/INDEX'),
-        (["events", "--kind", "tasks"], '--kind: "tasks" is not one of task, desired_lrp, actual_lrp, cell, domain, lock'),
+        (["events", "--kind", "tasks"], '--kind: "tasks" is not one of task, desired_lrp, actual_lrp, cell, domain, lock, task_schedule'),
         (["--role=cell", "task", "ls"], '--role starts roles in the foreground and can\'t stand with a command ("task"). diegod -h tells more'),
         (["--role=cel"], '--role: "cel" is not one of bbs, brain, cell. Did you mean cell?'),
         (["--role=cell", "--role=cell"], "--role: each role once"),

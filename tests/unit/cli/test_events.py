@@ -4,7 +4,7 @@ import pytest
 
 from diegod.models.errors import DomainError, Reason
 from diegod.v1.event_pb2 import WatchReply
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, Domain, Lock
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, Domain, Lock, TaskSchedule
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.records import a_change, a_status, an_instance, an_lrp_row
 from tests.unit.client.fake_cluster import FakeCluster
@@ -55,7 +55,8 @@ def test_what_is_no_longer_kept_is_refused(history: FakeCluster, run: Run) -> No
     result = run("events", "--from", "3")
     assert (result.status, result.err) == (
         4,
-        "diegod: revision 3 is no longer kept: list again\n",
+        "diegod: revision 3 is no longer kept: list again. Begin anew: diegod events shows the "
+        "latest, -f what comes\n",
     )
 
 
@@ -86,3 +87,42 @@ def test_bbs_status_without_a_leader_is_5_and_shows_what_there_is(
     assert result.status == 5
     assert "leader         none, term 3" in result.text
     assert result.err == "diegod: bbs-1 knows no leader (no majority answers it)\n"
+
+
+@pytest.mark.parametrize(
+    ("ref", "guid", "cell"),
+    [
+        ("web", "web", ""),
+        ("web/1", "web", ""),
+        ("lrp:web", "web", ""),
+        ("task:t", "t", ""),
+        ("cell:cell-1", "", "cell-1"),
+    ],
+)
+def test_of_one_thing(ref: str, guid: str, cell: str, history: FakeCluster, run: Run) -> None:
+    assert run("events", ref).status == 0
+    (request,) = history.asked("watch")
+    assert (request.guid, request.cell_id) == (guid, cell)
+
+
+def test_of_one_index(history: FakeCluster, run: Run) -> None:
+    changes = [
+        Change(verb=Change.CHANGED, revision=5 + index, actual_lrp=an_instance(index))
+        for index in range(3)
+    ]
+    changes.append(Change(verb=Change.CHANGED, revision=9, desired_lrp=an_lrp_row()))
+    history.watched = [WatchReply(changes=changes, revision=90)]
+    assert run("events", "web/1", "-o", "name").text == "6 actual_lrp\n"
+
+
+def test_whoever_follows_is_told_where_to_go_on(history: FakeCluster, run: Run) -> None:
+    result = run("events", "-f", "--from", "7")
+    assert "up to revision 91. Go on: diegod events -f --from 91\n" in result.err
+
+
+def test_schedules_have_their_line(history: FakeCluster, run: Run) -> None:
+    schedule = TaskSchedule(name="nightly", cron="0 2 * * *", paused=True, last_task_guid="n-1")
+    change = Change(verb=Change.CHANGED, revision=5, task_schedule=schedule)
+    history.watched = [WatchReply(changes=[change], revision=90)]
+    line = run("events", "--kind", "task_schedule").text
+    assert line.endswith("task_schedule nightly  0 2 * * *  paused  last task n-1\n")
