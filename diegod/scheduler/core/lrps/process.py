@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import CreateInstance
 from diegod.scheduler.core.decision import process_key
-from diegod.scheduler.core.lrps.steps import Step, retirement
+from diegod.scheduler.core.lrps.steps import Step, evacuation, retirement
 from diegod.scheduler.core.lrps.update_rules import UpdateRules
 from diegod.scheduler.core.repairs import Sheet
 from diegod.scheduler.core.snapshot import Snapshot, seconds
@@ -84,6 +84,7 @@ class Process:
         self.extra = extra
         self.begun = 0  # instances that this pass has told to serve until they are replaced
         self._ended: set[str] = set()
+        self._returned: set[str] = set()
         for slot in slots.values():
             slot.evacuating.sort(key=_guid)
             slot.suspects.sort(key=_guid)
@@ -121,6 +122,11 @@ class Process:
         if not cell_id or cell_id in self.snapshot.steady or not self.snapshot.is_present(cell_id):
             return None
         return self.snapshot.cells[cell_id]
+
+    def is_past_deadline(self, row: ActualLrp) -> bool:
+        """Whether its cell is drained and the time for that is over."""
+        cell = self.drained_cell(row)
+        return cell is not None and self.sheet.is_due(self.key, seconds(cell.drain.deadline_at))
 
     # What may be asked of the whole.
 
@@ -188,12 +194,34 @@ class Process:
 
     def end(self, row: ActualLrp, reason: str) -> bool:
         """Unless its cell has been asked already, or a mass loss holds."""
-        if row.instance_guid in self._ended or (row.stopping and not self.goes_at_once(row)):
+        if row.instance_guid in self._ended or row.instance_guid in self._returned:
+            return False
+        if row.stopping and not self.goes_at_once(row):
             return False
         if not self.unless_held(row, retirement(row, reason)):
             return False
         self._ended.add(row.instance_guid)
         return True
+
+    def begin_moving(self, slot: Slot, row: ActualLrp, why: str) -> bool:
+        """The instance serves on, and another one is made in its place."""
+        if row.instance_guid in self._returned:
+            return False
+        if not self.unless_held(row, evacuation(row, why), self.creation(slot, why)):
+            return False
+        self.begun += 1
+        slot.evacuating.append(row)
+        return True
+
+    def has_returned(self, slot: Slot) -> None:
+        """From here on the rules see it as it is about to be; the next step on it needs the row's
+        next version."""
+        row = slot.returning
+        assert row is not None
+        slot.evacuating = [each for each in slot.evacuating if each is not row]
+        slot.suspects = [each for each in slot.suspects if each is not row]
+        slot.ordinary, slot.returning = row, None
+        self._returned.add(row.instance_guid)
 
     def unless_held(self, row: ActualLrp, *steps: Step) -> bool:
         """Steps that end or replace this row."""
@@ -211,9 +239,11 @@ class Process:
         return next((row for row in slot.evacuating if self._is_wanted_back(slot, row)), None)
 
     def _is_back(self, suspect: ActualLrp) -> bool:
+        """On a cell that is drained it stays suspect until its replacement runs, as an evacuating
+        one does; at the deadline it is ended as an ordinary one."""
         if suspect.stopping or not self.snapshot.is_present(suspect.cell_id):
             return False
-        return not (self.rules.recreates and self.is_rolling and self.is_old(suspect))
+        return self.drained_cell(suspect) is None or self.is_past_deadline(suspect)
 
     def _is_wanted_back(self, slot: Slot, row: ActualLrp) -> bool:
         """What the brain moved away for a reason that is gone: a rollout that was taken back, a

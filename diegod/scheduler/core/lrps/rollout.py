@@ -6,7 +6,7 @@ that can't. Of what serves, as many are replaced at a time as the update allows;
 is not healthy yet counts against that, so an update that does not work stops by itself.
 """
 
-from diegod.scheduler.core.lrps.drain import begin_moving, stands_alone
+from diegod.scheduler.core.lrps.drain import stands_alone
 from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.scheduler.core.lrps.steps import retirement
 from diegod.v1.record_pb2 import ActualLrp, Rollout
@@ -59,17 +59,17 @@ def _replace(process: Process, row: ActualLrp) -> bool:
     if not process.rules.starts_first:
         return process.end(row, _REPLACED)
     slot = process.slots.get(row.index) or Slot(row.index, ordinary=row)
-    return begin_moving(process, slot, row, _REPLACED)
+    return process.begin_moving(slot, row, _REPLACED)
 
 
 def _end_all_old(process: Process) -> None:
+    """A suspect one aside: that it still runs is not known, and it goes when its replacement runs or
+    it is back."""
     for row in sorted(process.rows(), key=lambda row: (row.index, row.instance_guid)):
-        if process.is_old(row) and not process.goes_at_once(row):
+        if row.presence == ActualLrp.SUSPECT or process.goes_at_once(row):
+            continue
+        if process.is_old(row):
             process.end(row, f"{_REPLACED}, and all old instances end before new ones are made")
-    for slot in process.slots.values():
-        for row in slot.suspects + slot.evacuating:
-            if process.is_old(row) and process.is_lost(row):
-                process.end(row, _REPLACED)
 
 
 def _old_that_serve(process: Process) -> list[ActualLrp]:
