@@ -1,8 +1,8 @@
 """The rules of schedules: tasks that are made by the clock.
 
-When a slot is due is found by the brain, in the time zone of the schedule. Here a slot is done once:
-the command that makes its task also moves the schedule past it, on the version of the schedule that
-the brain saw, so two brains can't both make it.
+When a slot is due is found by the brain, in the time zone of the schedule. Here a slot is done
+once: the command that makes its task also moves the schedule past it, on the version of the
+schedule that the brain saw, so two brains can't both make it.
 """
 
 from datetime import UTC, datetime

@@ -2,9 +2,9 @@
 
 A key is a kind, the row's name and a number that counts up; of an instance the name is its process
 and index, so that the story goes on when the index gets another instance. What is only created has
-no story yet, and costs nothing: its creation is told when something else happens to it. A story goes
-when nothing is left that it is about: with the kept guid of a deleted task, with the last instance
-of an LRP that is gone, with a cell or a schedule that is removed.
+no story yet, and costs nothing: its creation is told when something else happens to it. A story
+goes when nothing is left that it is about: with the kept guid of a deleted task, with the last
+instance of an LRP that is gone, with a cell or a schedule that is removed.
 """
 
 import struct
