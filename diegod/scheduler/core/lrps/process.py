@@ -7,6 +7,7 @@ A place is where an LRP is to have one instance: an index, or a cell if the LRP 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import CreateInstance
@@ -144,7 +145,8 @@ class Process:
     def waits_for_old(self) -> bool:
         """Of an LRP whose versions must never run side by side: whether an old one is left."""
         return self.rules.recreates and any(
-            self.is_old(row) and not self.goes_at_once(row) for row in self.rows()
+            self.is_old(row) and not self.goes_at_once(row)
+            for row in chain(self.rows(), self.extra)
         )
 
     def may_create(self, slot: Slot) -> bool:

@@ -63,8 +63,8 @@ def _replace(process: Process, row: ActualLrp) -> bool:
 
 
 def _end_all_old(process: Process) -> None:
-    """A suspect one aside: that it still runs is not known, and it goes when its replacement runs or
-    it is back."""
+    """A suspect one aside: whether it still runs is not known, and it goes when its replacement
+    runs or it is back."""
     for row in sorted(process.rows(), key=lambda row: (row.index, row.instance_guid)):
         if row.presence == ActualLrp.SUSPECT or process.goes_at_once(row):
             continue
