@@ -39,6 +39,7 @@ class History:
     leaders: dict[int, str] = field(default_factory=dict)  # term -> member
     ended_well: dict[str, None] = field(default_factory=dict)
     lock_token: int = 0
+    cluster_format: int = 1
     lock_owners: dict[int, str] = field(default_factory=dict)  # token -> brain
     revision: int = 0
     rows: Rows = field(default_factory=Rows)
@@ -85,6 +86,8 @@ class History:
         for command, outcome in zip(batch.commands, entry.outcomes, strict=True):
             self._check_lock(command, outcome)
             self._check_attempt(command, outcome)
+            if command.WhichOneof("command") == "raise_format" and not outcome.reason:
+                self.cluster_format = command.raise_format.cluster_format
         by_revision = {
             outcome.revision: command
             for command, outcome in zip(batch.commands, entry.outcomes, strict=True)

@@ -53,7 +53,7 @@ class PeopleOfLrps:
     async def settle(self) -> None:
         """A version that can't run is replaced by one that can; what was stopped is started."""
         for guid, process in self.processes.items():
-            if process.acknowledged is not None:
+            if any(each is not None for each in (process.acknowledged, *process.possible)):
                 await self._apply(guid, process, is_good=True)
                 await self._control(guid, "start")
         await self._upsert(0)

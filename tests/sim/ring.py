@@ -36,6 +36,8 @@ from tests.sim.workload import Workload
 
 #: In so many of the seeds the members keep production's heartbeats; in the others, slower ones.
 _PRODUCTION_TIMING = 0.15
+#: Of the cluster: before all members have said that they can read it, new things are not kept.
+FORMAT = 2
 FAULTS_S = (36.0, 44.0)
 STORY_S = 62.0
 CONVERGED_WITHIN_S = 60.0
@@ -134,6 +136,8 @@ class Ring(Stage):
     async def tell(self) -> float:
         """Faults, then the recovery; how long that took."""
         self.start()
+        if not await self.until(lambda: self.history.cluster_format >= FORMAT, 10.0, 0.05):
+            self.complain("the members do not agree on their format")
         work = self.clients["alice"].spawn(self.workload.run(self.faults_end_s))
         await RingNemesis(self).strike_until(self.faults_end_s, self.weather)
         healed_at = self.loop.time()

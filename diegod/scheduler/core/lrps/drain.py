@@ -24,7 +24,7 @@ def move_away(process: Process) -> None:
         elif process.is_past_deadline(row):
             process.end(row, f"the deadline of the drain of cell {row.cell_id} is over")
         elif not process.rules.starts_first:
-            if all_serve(process):
+            if not row.routable or not process.unserved_beside(slot):
                 process.end(row, why)
         elif moving + process.begun < process.rules.max_in_flight and stands_alone(slot):
             process.begin_moving(slot, row, why)
@@ -33,10 +33,6 @@ def move_away(process: Process) -> None:
 def stands_alone(slot: Slot) -> bool:
     """Whether no other instance stands in for the ordinary one, or lingers."""
     return not slot.evacuating and not slot.suspects
-
-
-def all_serve(process: Process) -> bool:
-    return all(process.serves(slot.ordinary) for slot in process.slots.values())
 
 
 def _has_to_move(process: Process, slot: Slot) -> bool:

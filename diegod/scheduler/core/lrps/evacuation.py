@@ -31,7 +31,8 @@ def why_ended(process: Process, slot: Slot, row: ActualLrp) -> str:
         return "its replacement runs"
     if process.is_past_deadline(row):
         return f"the deadline of the drain of cell {row.cell_id} is over"
-    if not process.rules.starts_first:
+    stops_first = not process.rules.starts_first
+    if stops_first and process.unserved_beside(slot) < process.rules.max_unavailable:
         return "its LRP stops an instance before its replacement is made"
     return ""
 

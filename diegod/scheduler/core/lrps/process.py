@@ -110,6 +110,10 @@ class Process:
             return False
         return self.snapshot.is_present(row.cell_id) and row.instance_guid not in self._ended
 
+    def is_available(self, row: ActualLrp | None) -> bool:
+        """It serves and takes traffic: it would be missed."""
+        return row is not None and row.routable and self.serves(row)
+
     def is_healthy(self, row: ActualLrp | None) -> bool:
         """It serves, takes traffic, and has run for long enough; if only that is to come, it is a
         deadline."""
@@ -182,6 +186,18 @@ class Process:
     def open_slots(self) -> Iterator[Slot]:
         """The slots of places that take an instance now."""
         return (slot for slot in self.slots.values() if self._takes(slot.cell_id))
+
+    def unserved_beside(self, slot: Slot) -> int:
+        """At how many other places nothing takes traffic."""
+        settled = (
+            row
+            for place, row in self.settled.items()
+            if place not in self.slots and self._takes(row.cell_id)
+        )
+        slots = (other for other in self.open_slots() if other is not slot)
+        return sum(not self.is_available(row) for row in settled) + sum(
+            not any(self.is_available(row) for row in other.rows()) for other in slots
+        )
 
     # What may be done.
 
