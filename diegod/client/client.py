@@ -72,6 +72,8 @@ class Client:
         self.domain = domain
         self.timeout_s = timeout_s
         self.tasks = Tasks(connection.cluster, ids, timeout_s)
+        self.schedules = Schedules(connection.cluster, ids, timeout_s)
+        self.domains = Domains(connection.cluster, ids, timeout_s)
         self.stories = Stories(connection.cluster, timeout_s)
         self.lrps = Lrps(connection.cluster, ids, timeout_s)
         self.cells = Cells(connection.cluster, ids, timeout_s)
