@@ -94,7 +94,7 @@ async def _until_empty(session: Session, client: "Client", cell_id: str) -> None
             verdict = progress.verdict(look, now)
             if verdict is not None:
                 break
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(progress.next_look_s(look, now, LOOK_EVERY_S))
     except asyncio.CancelledError:
         session.say(f"\nthe drain of {cell_id} goes on without us. diegod cell show {cell_id}")
         raise

@@ -6,6 +6,8 @@ Does not belong here: asking for it again and again (`cell_control.py`).
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from diegod.cli.errors import DONE, FAILED
 from diegod.cli.lrp_verdict import Verdict
 from diegod.cli.quantities import age
@@ -35,6 +37,7 @@ class Drain:
     """One drain, look by look."""
 
     told: dict[str, str] = field(default_factory=dict)  # by what is there: the line said last
+    before: list[str] = field(default_factory=list)  # what was there a look ago
 
     def observe(self, look: Look, now: float) -> list[str]:
         """Lines to show: what has changed since the last look."""
@@ -42,12 +45,16 @@ class Drain:
         lines |= {f"task {task.task_guid}": _task_line(task, now) for task in look.tasks}
         gone = [what for what in self.told if what not in lines]
         new = [what for what, line in lines.items() if self.told.get(what) != line]
-        self.told = lines
+        self.told, self.before = lines, list(self.told)
         return [f"  {what}  is gone" for what in gone] + [f"  {w}  {lines[w]}" for w in new]
 
     def verdict(self, look: Look, now: float) -> Verdict | None:
         """None while something is left and there is time."""
         cell = look.status.cell
+        is_over = cell.HasField("drain") and now >= _seconds(cell.drain.deadline_at)
+        if is_over and (stopped := look.left or self.before):
+            what = f"was not empty at its deadline; stopped: {', '.join(stopped)}"
+            return Verdict(FAILED, f"{cell.cell_id} {what}")
         if not look.left:
             return Verdict(DONE, f"{cell.cell_id} is empty")
         left = f"left on it: {', '.join(look.left)}"
@@ -56,10 +63,17 @@ class Drain:
         if cell.state == Cell.MISSING:
             cure = f"diegod cell rm {cell.cell_id}"
             return Verdict(FAILED, f"{cell.cell_id} is missing; {left}. {cure}")
-        if now >= cell.drain.deadline_at.ToNanoseconds() / 1e9:
-            why = "its deadline is over; what is left is stopped now"
-            return Verdict(FAILED, f"{cell.cell_id} is not empty: {why}; {left}")
         return None
+
+    def next_look_s(self, look: Look, now: float, longest_s: float) -> float:
+        """How long to wait: the deadline itself is worth a look."""
+        if not look.status.cell.HasField("drain"):
+            return longest_s
+        return max(0.0, min(longest_s, _seconds(look.status.cell.drain.deadline_at) - now))
+
+
+def _seconds(moment: Timestamp) -> float:
+    return moment.ToNanoseconds() / 1e9
 
 
 def blocker(row: ActualLrp, others: Sequence[ActualLrp]) -> str:
@@ -87,7 +101,9 @@ def _replacement(other: ActualLrp) -> str:
         return f"its replacement runs on {where}"
     if where:
         return f"its replacement starts on {where}"
-    return f"its replacement can't be placed: {other.placement_error or 'not tried yet'}"
+    if not other.placement_error:
+        return "its replacement waits to be placed"
+    return f"its replacement can't be placed: {other.placement_error}"
 
 
 def _task_line(task: Task, now: float) -> str:

@@ -151,7 +151,7 @@ class Progress:
             what = f"{guid} version {self.version} failed: {self._reason()}"
             back = f"It went back: {len(up)} of {wanted} run. diegod lrp history {guid}"
             return Verdict(FAILED, f"{what}. {back}")
-        return Verdict(DONE, f"{guid} is running: {len(up)} of {wanted}")
+        return Verdict(DONE, f"{guid} is running: {len(up)} of {wanted}", runs=True)
 
     def _wanted(self) -> int:
         if not self._is_global():

@@ -12,6 +12,7 @@ class Verdict:
 
     status: int
     message: str
+    runs: bool = False  # all of it: there is output to look at
 
 
 class Watcher(Protocol):

@@ -24,7 +24,8 @@ async def wait_until_up(session: Session, client: "Client", desired: DesiredLrp)
     session.say(f"{guid}  {_headline(desired)}")
     progress = Progress(desired, session.clock.monotonic())
     verdict = await _watched(session, client, progress, guid)
-    session.say(f"{verdict.message}.   diegod lrp logs {guid} -f")
+    logs = f".   diegod lrp logs {guid} -f" if verdict.runs else ""
+    session.say(f"{verdict.message}{logs}")
 
 
 async def wait_until_replaced(

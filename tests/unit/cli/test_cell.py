@@ -170,7 +170,7 @@ def test_a_line_is_said_once_until_it_is_another() -> None:
 @pytest.mark.parametrize(
     ("changes", "now", "said"),
     [
-        (DRAINED, NOW + 60, "its deadline is over; what is left is stopped now; left on it: web/0"),
+        (DRAINED, NOW + 60, "cell-1 was not empty at its deadline; stopped: web/0"),
         ({"cordoned": True}, NOW, "the drain of cell-1 was ended meanwhile; left on it: web/0"),
         (DRAINED | {"state": Cell.MISSING}, NOW, "diegod cell rm cell-1"),
     ],
@@ -182,6 +182,25 @@ def test_a_drain_that_does_not_empty_the_cell_fails(
     assert verdict is not None
     assert verdict.status == FAILED
     assert said in verdict.message
+
+
+def test_what_went_with_the_deadline_was_left_at_it() -> None:
+    drain, status = Drain(), a_cell(**DRAINED)
+    drain.observe(look(status, an_instance(0)), NOW + 59.9)
+    drain.observe(look(status), NOW + 60.1)
+    verdict = drain.verdict(look(status), NOW + 60.1)
+    assert verdict is not None
+    assert (verdict.status, verdict.message) == (
+        FAILED,
+        "cell-1 was not empty at its deadline; stopped: web/0",
+    )
+
+
+def test_the_deadline_itself_is_worth_a_look() -> None:
+    status = a_cell(**DRAINED)
+    assert Drain().next_look_s(look(status), NOW, 1.0) == 1.0
+    assert Drain().next_look_s(look(status), NOW + 59.75, 1.0) == 0.25
+    assert Drain().next_look_s(look(a_cell()), NOW, 1.0) == 1.0
 
 
 def test_an_empty_cell_is_done_even_after_the_deadline() -> None:

@@ -11,6 +11,7 @@ from diegod.models.epochs import first_revision
 from diegod.raftbbs.backup.rebirth import begin_epoch
 from diegod.raftbbs.core.epochs import RESTORED
 from diegod.raftbbs.store.identity import Birth, Voter
+from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, NetInfo
 from tests.unit.raftbbs.core.board import Board
 
@@ -218,3 +219,48 @@ def test_a_guid_that_is_none_is_refused(board: Board, guid: str) -> None:
 def test_one_instance_is_not_on_two_cells(board: Board) -> None:
     _done(_adopt(_restored(board)))
     assert _adopt(board, cell="c2").reason == "RunningOnDifferentCell"
+
+
+def test_it_is_noted_when_an_instance_was_adopted(board: Board) -> None:
+    row = _done(_adopt(_restored(board))).actual_lrp
+    desired = board.state().desired_lrp("web")
+    assert desired is not None
+    assert row.adopted_revision == row.provenance.revision > desired.scaled_revision
+
+
+def test_what_is_being_removed_adopts_nothing(board: Board) -> None:
+    _restored(board)
+    _adopt(board)
+    _done(board.say("user/ann", remove_lrp=c.RemoveLrp(process_guid="web")))
+    assert _adopt(board, "iff0001", index=1).reason == "ResourceConflict"
+
+
+@pytest.mark.parametrize(("later_s", "reason"), [(59, "ResourceConflict"), (60, "Unavailable")])
+def test_a_domain_is_complete_for_its_time(board: Board, later_s: int, reason: str) -> None:
+    """What nobody wants is ended while it is, and left alone afterwards."""
+    _restored(board)
+    board.at_ns = max(board.at_ns, board.state().counters().at_ns)
+    _done(board.say("user/ann", upsert_domain=c.UpsertDomain(domain="d", ttl_s=60)))
+    board.later(later_s)
+    assert _adopt(board, index=7).reason == reason
+
+
+def test_an_instance_that_evacuates_stays_beside_the_one_that_is_adopted(board: Board) -> None:
+    guid = _created(board)
+    _run(board, guid, "c1")
+    row = board.state().actual_lrp(guid)
+    assert row is not None
+    evacuate = c.EvacuateInstance(instance_guid=guid, row_revision=row.provenance.revision)
+    _done(board.say("brain/b1", evacuate_instance=evacuate))
+    _done(_adopt(_restored(board), cell="c2"))
+    rows = _rows(board)
+    assert rows[guid].presence == ActualLrp.EVACUATING
+    assert rows[LATER].presence == ActualLrp.ORDINARY
+    assert _adopt(board, guid).unchanged
+
+
+def test_an_instance_of_each_cell_is_adopted_for_its_cell(board: Board) -> None:
+    lrp = DesiredLrp(process_guid="web", domain="d", instances=1, mode=LrpDefinition.GLOBAL)
+    _done(board.say("user/ann", desire_lrp=c.DesireLrp(desired_lrp=lrp, definition=b"v2")))
+    row = _done(_adopt(_restored(board), index=9, cell="c2")).actual_lrp
+    assert (row.index, row.needs.cell_id) == (9, "c2")

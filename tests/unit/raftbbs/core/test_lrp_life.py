@@ -23,7 +23,7 @@ from diegod.v1.record_pb2 import ActualLrp, LrpVersion, Rollout
 from tests.unit.raftbbs.core.board import Board
 from tests.unit.raftbbs.core.lrps import Verb, Web
 
-CELLS = ("c1", "c2", "c3")
+CELLS = ("c1", "c2")
 REPAIRS = (
     *("withdraw_instance", "unclaim_instance", "suspect_instance", "unsuspect_instance"),
     *("evacuate_instance", "reinstate_instance", "retire_instance", "retire_instance"),
@@ -36,7 +36,7 @@ UPDATES = (
     UpdatePolicy(order=UpdatePolicy.STOP_FIRST),
     UpdatePolicy(strategy=UpdatePolicy.RECREATE),
 )
-INDEXES = st.integers(0, 2)
+INDEXES = st.integers(0, 1)
 PICK = st.integers(0, 10**6)
 
 
@@ -61,10 +61,16 @@ class LrpLife(RuleBasedStateMachine):
     # What is said.
 
     @rule(
-        number=st.integers(0, 30), instances=st.integers(0, 3), update=st.sampled_from(UPDATES)
+        number=st.integers(0, 9), instances=st.integers(1, 2), update=st.sampled_from(UPDATES)
     )
     def desire(self, number: int, instances: int, update: UpdatePolicy) -> None:
         self.web.desire(b"v%d" % number, instances=instances, update=update)
+
+    @rule()
+    def desire_many(self) -> None:
+        """More than are kept, now and then."""
+        for number in range(VERSIONS_KEPT):
+            self.web.desire(b"many %d" % number)
 
     @rule(verb=st.sampled_from(Verb.values()), to_version=st.integers(0, 12))
     def control(self, verb: Verb.ValueType, to_version: int) -> None:
@@ -76,7 +82,7 @@ class LrpLife(RuleBasedStateMachine):
 
     @rule(seed=PICK)
     def remove(self, seed: int) -> None:
-        if seed % 4 == 0:  # rarely: most of a life is before its end
+        if seed % 8 == 0:  # rarely: most of a life is before its end
             self.web.remove()
 
     @rule(index=INDEXES)
@@ -96,20 +102,33 @@ class LrpLife(RuleBasedStateMachine):
         create = c.CreateInstance(process_guid="web", index=index, desired_revision=revision)
         self.board.say("brain/b1", create_instance=create)
 
-    @rule(seed=PICK, cell_id=st.sampled_from(CELLS))
-    def bring_up(self, seed: int, cell_id: str) -> None:
-        """As far as it goes: an instance that runs is what most rules need."""
-        row = self._row(seed)
-        if row is None or self.board.state().cell(cell_id) is None:
-            return
-        self.web.place(row, cell_id)
-        for kind in REPORTS[:2]:
-            self.web.cell(kind, row, row.cell_id or row.placed_cell_id or cell_id)
-
     @rule(seed=PICK, kind=st.sampled_from(REPAIRS))
     def repair(self, seed: int, kind: str) -> None:
         if (row := self._row(seed)) is not None:
             self.web.repair(kind, row)
+
+    @rule(index=INDEXES, cell_id=st.sampled_from(CELLS))
+    def fill(self, index: int, cell_id: str) -> None:
+        """What a brain does where an index has no ordinary instance."""
+        self.create(index)
+        row = self.web.instances(index).get("ORDINARY")
+        if row is not None and self.board.state().cell(cell_id) is not None:
+            self.web.place(row, cell_id)
+            self.web.cell("claim_instance", row, cell_id)
+            self.web.cell("start_instance", row, cell_id)
+
+    @rule(index=INDEXES, kind=st.sampled_from(REPAIRS))
+    def repair_what_runs(self, index: int, kind: str) -> None:
+        """Of all presences that run there; what one of them is told may be about another."""
+        for row in self.web.instances(index).values():
+            if row.state == ActualLrp.RUNNING:
+                self.web.repair(kind, row)
+
+    @rule(cell_id=st.sampled_from(CELLS))
+    def lose_and_suspect(self, cell_id: str) -> None:
+        self.lose(cell_id)
+        for row in self._rows():
+            self.web.repair("suspect_instance", row)
 
     @rule(seed=PICK, kind=st.sampled_from(REPORTS), cell_id=st.sampled_from(CELLS))
     def report(self, seed: int, kind: str, cell_id: str) -> None:
@@ -214,7 +233,7 @@ class LrpLife(RuleBasedStateMachine):
         return rows[seed % len(rows)] if rows else None
 
 
-LrpLife.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+LrpLife.TestCase.settings = settings(max_examples=40, stateful_step_count=80, deadline=None)
 TestLrpLife = LrpLife.TestCase
 
 
