@@ -1,10 +1,10 @@
-"""`python -m tests.bench [writes] [tasks] [first_container] [instances] [at_rest]`"""
+"""`python -m tests.bench [writes] [tasks] [first_container] [instances] [at_rest] [convergence]`"""
 
 import asyncio
 import sys
 
 from diegod.telemetry import logs
-from tests.bench import at_rest, first_container, instances, tasks, writes
+from tests.bench import at_rest, convergence, first_container, instances, tasks, writes
 
 _SECTIONS = {
     "writes": writes.run,
@@ -12,6 +12,7 @@ _SECTIONS = {
     "first_container": first_container.run,
     "instances": instances.run,
     "at_rest": at_rest.run,
+    "convergence": convergence.run,
 }
 
 

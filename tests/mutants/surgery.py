@@ -137,7 +137,8 @@ def _find(target: str) -> tuple[Any, str, Any]:
 @functools.cache
 def load_product() -> None:
     """Import everything that could have a target's name, so that none keeps the original."""
-    for package in ("diegod.raftbbs", "diegod.models", "diegod.cellruntime", "diegod.security"):
+    for role in ("raftbbs", "models", "cellruntime", "security", "scheduler"):
+        package = f"diegod.{role}"
         found = importlib.import_module(package)
         for module in pkgutil.walk_packages(found.__path__, f"{package}."):
             importlib.import_module(module.name)

@@ -8,6 +8,7 @@ from tests.mutants.elections import ELECTIONS
 from tests.mutants.epochs import EPOCHS
 from tests.mutants.guards import GUARDS
 from tests.mutants.leases import LEASES
+from tests.mutants.lives import LIVES
 from tests.mutants.members import MEMBERS
 from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Mutant
@@ -27,5 +28,5 @@ def _by_name(*tables: tuple[Mutant, ...]) -> dict[str, Mutant]:
 
 MUTANTS = _by_name(
     *(DURABILITY, MESSAGES, ELECTIONS, MEMBERS, STATE, COMPARING, COPIES, AT_REST, EPOCHS),
-    *(LEASES, GUARDS, SPEAKERS),
+    *(LEASES, GUARDS, SPEAKERS, LIVES),
 )

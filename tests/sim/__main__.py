@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 
-from tests.sim import bbs, bbs_faults, nemesis, ring
+from tests.sim import bbs, bbs_faults, ring, ring_faults
 from tests.sim.stage import Report
 
 USAGE = "usage: python -m tests.sim [bbs|ring] [A..B] [--story]"
@@ -33,7 +33,7 @@ class Simulation:
 
 SIMULATIONS = {
     "bbs": Simulation("bbs", bbs.simulate, (*bbs_faults.KINDS, *bbs.COUNTS), 100),
-    "ring": Simulation("ring", ring.simulate, nemesis.KINDS, 50),
+    "ring": Simulation("ring", ring.simulate, (*ring_faults.KINDS, *ring.COUNTS), 50),
 }
 
 

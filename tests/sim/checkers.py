@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from diegod.contracts.backend import ContainerSpec
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.store.environment import Table
 from diegod.raftbbs.store.state import StateView
@@ -19,7 +20,7 @@ from diegod.rpc.client import ClusterClient
 from diegod.v1.event_pb2 import WatchRequest
 from diegod.v1.record_pb2 import Task
 from tests.sim.history import History, digest_of
-from tests.sim.roles import CONTAINERS, MEMORY_MB, SimCell, SimMember
+from tests.sim.roles import SimCell, SimMember
 
 if TYPE_CHECKING:
     from tests.sim.bbs import Bbs
@@ -55,9 +56,10 @@ class StartChecks:
             self._ring.complain(f"{cell.name} started task {guid}, attempt {attempt}: no grant")
 
     def _check_capacity(self, cell: SimCell) -> None:
+        """By everything that is there and not over yet, also what has been asked to leave."""
         specs = [spec for spec in cell.host.live() if not spec.handle.startswith("trial-")]
         memory_mb = sum(spec.limits.memory_mb for spec in specs)
-        if len(specs) > CONTAINERS or memory_mb > MEMORY_MB:
+        if len(specs) > cell.plan.containers or memory_mb > cell.plan.memory_mb:
             self._ring.complain(f"{cell.name} runs {len(specs)} containers, {memory_mb} MB")
 
 
@@ -149,38 +151,6 @@ def _tables(tables: Any) -> Iterator[Table]:
             yield value
 
 
-def shortcomings(ring: "Ring", state: StateView) -> Iterator[str]:
-    """What is not yet as it is desired: by the containers that really run."""
-    for _, task in state.tables.tasks.scan(state.transaction):
-        if task.state != Task.COMPLETED:
-            name = Task.State.Name(task.state)
-            yield f"task {task.task_guid} is {name} ({task.placement_error or task.cell_id})"
-    running: dict[str, list[int]] = {}
-    for cell in ring.living_cells():
-        for spec in cell.host.live():
-            if is_instance(spec):
-                process_guid, index = ring.history.instances[spec.handle.removeprefix("l-")]
-                running.setdefault(process_guid, []).append(index)
-        for spec in _left_over(cell):
-            yield f"{cell.name} still has {spec.handle}"
-    for _, desired in state.tables.desired_lrps.scan(state.transaction):
-        indexes = sorted(running.pop(desired.process_guid, []))
-        if indexes != list(range(desired.instances)):
-            yield f"{desired.process_guid} runs {indexes}, {desired.instances} are desired"
-    for process_guid, indexes in running.items():
-        yield f"{process_guid} is not desired, and runs {sorted(indexes)}"
-
-
-def is_instance(spec: ContainerSpec) -> bool:
-    return spec.handle.startswith("l-")
-
-
-def _left_over(cell: SimCell) -> list[ContainerSpec]:
-    """Containers of nobody: whatever is there beside instances that run."""
-    live = {spec.handle: None for spec in cell.host.live() if is_instance(spec)}
-    return [spec for spec in cell.host.specs() if spec.handle not in live]
-
-
 def check_tasks(ring: "Ring", state: StateView) -> None:
     """What the records say of each task agrees with what was counted on the machines."""
     for _, task in state.tables.tasks.scan(state.transaction):
@@ -189,3 +159,41 @@ def check_tasks(ring: "Ring", state: StateView) -> None:
             ring.complain(f"task {task.task_guid} has a result, and was started {starts} times")
         if task.state == Task.COMPLETED and not task.failed and not task.exit_status_known:
             ring.complain(f"task {task.task_guid} went well, and its exit status is not known")
+        if task.state == Task.COMPLETED and not task.failed and task.result != result_of(task):
+            ring.complain(f"the result of task {task.task_guid} is {task.result!r}")
+
+
+def result_of(task: Task) -> str:
+    """What a task that is asked for a result writes down."""
+    return f"made by {task.task_guid}" if task.task_guid.startswith("task-") else ""
+
+
+def check_callbacks(ring: "Ring") -> None:
+    """Each was heard, or given up by its task's policy, or its next try has a time."""
+    for task in ring.history.rows.tasks.values():
+        heard = ring.sink.heard.get(task.task_guid)
+        ended = task.state in (Task.COMPLETED, Task.RESOLVING)
+        if heard is not None and not ended:
+            ring.complain(f"the end of task {task.task_guid} was told, and it has not ended")
+        if not (ended and task.HasField("callback")):
+            continue
+        callback, guid = task.callback, task.task_guid
+        ring.counts["callbacks delivered"] += callback.delivered
+        ring.counts["callbacks given up"] += callback.given_up
+        if callback.delivered and not (heard and heard.is_delivered):
+            ring.complain(f"the callback of task {guid} counts as delivered, and was not heard")
+        if callback.given_up and _seconds(task.completed_at) > (
+            ring.history.rows.at_s - callback.give_up_after_ms / 1000
+        ):
+            ring.complain(f"the callback of task {guid} was given up before its time")
+        if heard is not None and len(heard.keys) > 1:
+            ring.complain(f"the callback of task {guid} was told under {list(heard.keys)}")
+        for body in heard.bodies if heard else ():
+            if body["task_guid"] != guid or body["attempt"] != task.attempt:
+                ring.complain(f"the callback of task {guid} tells of another one: {body}")
+            elif (body["failed"], body["result"]) != (task.failed, task.result):
+                ring.complain(f"the callback of task {guid} tells of another result: {body}")
+
+
+def _seconds(at: Timestamp) -> float:
+    return at.ToNanoseconds() / 1e9

@@ -11,10 +11,12 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from diegod.contracts.backend import ContainerSpec, ContainerState
-from diegod.testing.fake_backend import FakeHost, Script
+from diegod.contracts.backend import ContainerSpec, ContainerState, Owner
+from diegod.testing.fake_backend import FakeBackend, FakeHost, Script
 from tests.sim.host import Process
 
+#: Where a program that is asked for a result leaves it.
+RESULT_FILE = "/result"
 #: Longer than any simulation.
 _FOR_EVER_S = None
 
@@ -35,10 +37,16 @@ class CellHost(FakeHost):
     """The containers of one machine, from its boot until it is lost."""
 
     def __init__(
-        self, seed: str, process: Process, crashes_until_s: float, on_start: Callable[[str], None]
+        self,
+        seed: str,
+        process: Process,
+        crashes_until_s: float,
+        on_start: Callable[[str], None],
+        on_stop: Callable[[str], None],
     ) -> None:
         super().__init__(self._script_for)
         self.starts = Starts(on_start)
+        self._on_stop = on_stop
         self._seed = seed
         self._process = process
         self._crashes_until_s = crashes_until_s
@@ -55,6 +63,12 @@ class CellHost(FakeHost):
         """Whatever is here, in any state."""
         return [container.spec for container in self._containers.values()]
 
+    def asked_to_end(self, owner: Owner, handle: str) -> None:
+        """An agent is about to end it: somebody wants to know, if it runs."""
+        container = self.find(owner, handle)
+        if container is not None and container.state is ContainerState.RUNNING:
+            self._on_stop(handle)
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Any]":
         """Of the machine, not of the agent that asked for it: it outlives the agent."""
         task = self._process.spawn(work)
@@ -65,7 +79,8 @@ class CellHost(FakeHost):
     def _script_for(self, spec: ContainerSpec) -> Script:
         wants = dict(each.split("=", 1) for each in spec.argv[1:] if "=" in each)
         chance = random.Random(f"{self._seed} {spec.handle}")
-        prepare_s, start_s = chance.uniform(0.01, 0.4), chance.uniform(0.005, 0.1)
+        prepare_s = chance.uniform(0.01, 0.4)
+        start_s = chance.choice((chance.uniform(0.005, 0.1), chance.uniform(0.1, 1.0)))
         if spec.argv[0] == "true":
             return Script(prepare_s=prepare_s, start_s=start_s, runs_s=0.01)
         return Script(
@@ -76,6 +91,7 @@ class CellHost(FakeHost):
             term_s=chance.uniform(0.05, 1.5),
             term_status=143 if chance.random() < 0.9 else None,
             refuse_prepare="no room" if float(wants.get("refuse", "0")) > chance.random() else "",
+            leaves={RESULT_FILE: wants["leaves"].encode()} if "leaves" in wants else {},
             refuse_start="no such file" if float(wants.get("fails", "0")) > chance.random() else "",
         )
 
@@ -88,3 +104,21 @@ class CellHost(FakeHost):
         if float(wants.get("crashes", "0")) > chance.random() and runs_s < left_s:
             return runs_s
         return _FOR_EVER_S
+
+
+class SimBackend(FakeBackend):
+    """Tells the host of each way in which an agent ends a container."""
+
+    def __init__(self, owner: Owner, host: CellHost) -> None:
+        super().__init__(owner, host)
+        self._told = owner, host
+
+    async def signal(self, handle: str, signal: str) -> None:
+        owner, host = self._told
+        host.asked_to_end(owner, handle)
+        await super().signal(handle, signal)
+
+    async def destroy(self, handle: str) -> None:
+        owner, host = self._told
+        host.asked_to_end(owner, handle)
+        await super().destroy(handle)

@@ -64,5 +64,8 @@ class DiskDirectories:
     async def keep_log(self, handle: str) -> None:
         await asyncio.sleep(0)
 
+    async def tell(self, handle: str, lines: bytes) -> None:
+        await asyncio.sleep(0)
+
     async def prune(self, wall_s: float) -> None:
         await asyncio.sleep(0)

@@ -7,13 +7,17 @@ gets to an index first writes the history; the others are held against it.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from diegod.internal.v1.command_pb2 import Batch, Command, Outcome
 from diegod.raftbbs.raft.api import Leadership
 from diegod.raftbbs.replica import AppliedEntry
 from diegod.v1.record_pb2 import Change, Task
+from tests.sim.rows import Row, Rows
 
 Complain = Callable[[str], None]
+#: Looks at one change: the command that made it, the row before it (None: there was none).
+Judge = Callable[[Command, Row | None, Change], None]
 
 
 def digest(data: bytes) -> bytes:
@@ -35,8 +39,11 @@ class History:
     leaders: dict[int, str] = field(default_factory=dict)  # term -> member
     ended_well: dict[str, None] = field(default_factory=dict)
     lock_token: int = 0
+    cluster_format: int = 1
     lock_owners: dict[int, str] = field(default_factory=dict)  # token -> brain
     revision: int = 0
+    rows: Rows = field(default_factory=Rows)
+    judge: Judge | None = None
     durable: dict[str, int] = field(default_factory=dict)  # member -> applied and on disk
     _applying: dict[str, int] = field(default_factory=dict)
 
@@ -79,8 +86,21 @@ class History:
         for command, outcome in zip(batch.commands, entry.outcomes, strict=True):
             self._check_lock(command, outcome)
             self._check_attempt(command, outcome)
+            if command.WhichOneof("command") == "raise_format" and not outcome.reason:
+                self.cluster_format = command.raise_format.cluster_format
+        by_revision = {
+            outcome.revision: command
+            for command, outcome in zip(batch.commands, entry.outcomes, strict=True)
+            if not outcome.reason and not outcome.unchanged
+        }
         for change in entry.changes:
             self._note(change)
+            if self.judge is not None:
+                self.rows.at_s = batch.at_ns / 1e9
+                command = by_revision.get(change.revision, Command())
+                self.judge(command, self.rows.row_of(change), change)
+            self.rows.take(change)
+        self.rows.at_s = batch.at_ns / 1e9
         self.revision = entry.revision
 
     def _check_lock(self, command: Command, outcome: Outcome) -> None:
@@ -122,12 +142,21 @@ class History:
             self.ended.pop(task.task_guid, None)
         elif task.state == Task.RUNNING:
             self.grants[task.task_guid, task.attempt] = task.cell_id
-        elif task.state == Task.COMPLETED:
+        elif task.state in (Task.COMPLETED, Task.RESOLVING):
             if not task.failed:
                 self.ended_well[task.task_guid] = None
             first = self.ended.setdefault(task.task_guid, task)
-            if first.exit_status != task.exit_status or first.failed != task.failed:
+            if _result_of(first) != _result_of(task):
                 self.complain(f"the result of task {task.task_guid} has changed")
+
+
+def _result_of(task: Task) -> tuple[Any, ...]:
+    """What must never change once it is there."""
+    return (
+        *(task.attempt, task.failed, task.failure, task.failure_reason, task.result),
+        *(task.exit_status, task.exit_status_known, task.outcome_unknown),
+        task.completed_at.ToNanoseconds(),
+    )
 
 
 def digest_of(change: Change) -> bytes:

@@ -24,11 +24,16 @@ class Machine:
     """A name in the network and the clocks of one computer. Also a `world.Clock`."""
 
     def __init__(
-        self, name: str, loop: VirtualLoop, monotonic_offset_s: float, rate: float = 1.0
+        self,
+        name: str,
+        loop: VirtualLoop,
+        monotonic_offset_s: float,
+        rate: float = 1.0,
+        wall_error_s: float = 0.0,
     ) -> None:
         self.name = name
         self.rate = rate
-        self.wall_error_s = 0.0
+        self.wall_error_s = wall_error_s
         self._loop = loop
         self._monotonic_offset_s = monotonic_offset_s
 
@@ -64,6 +69,8 @@ class Process:
         self.machine = machine
         self.is_dead = False
         self.is_paused = False
+        self.turns_left = 0
+        self._last_turn: Callable[[], None] = self.kill
         self.held: list[Turn] = []
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._corpses: list[asyncio.Task[Any]] = []
@@ -94,6 +101,15 @@ class Process:
         self.is_dead = True
         self._corpses = self._corpses or list(self.tasks)
         self.held.clear()
+
+    def die_after(self, turns: int, last_turn: Callable[[], None]) -> None:
+        """Between two awaits of its own it is over: after so many more steps of its coroutines."""
+        self.turns_left, self._last_turn = turns, last_turn
+
+    def turn_ended(self) -> None:
+        self.turns_left -= 1
+        if self.turns_left == 0 and not self.is_dead:
+            self._last_turn()
 
     def pause(self) -> None:
         self.is_paused = True

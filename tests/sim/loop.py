@@ -19,12 +19,19 @@ class Owner(Protocol):
 
     is_dead: bool
     is_paused: bool
+    turns_left: int
     held: "list[Turn]"
     tasks: "weakref.WeakSet[asyncio.Task[Any]]"
+
+    def turn_ended(self) -> None:
+        """One of a counted number of turns was taken."""
 
 
 #: The process that the running code belongs to; None: the simulation itself.
 PROCESS: ContextVar[Owner | None] = ContextVar("PROCESS", default=None)
+
+#: The context of what belongs to no process.
+SIMULATION = Context()
 
 
 class NothingLeftError(Exception):
@@ -160,6 +167,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             except BaseException as error:
                 message = f"{turn.callback} raised {error!r}"
                 self.call_exception_handler({"message": message, "exception": error})
+            if owner is not None and owner.turns_left:
+                SIMULATION.run(owner.turn_ended)
         elif not owner.is_dead:
             owner.held.append(turn)
 

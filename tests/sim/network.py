@@ -8,22 +8,18 @@ goes over a connection is `wire`; how the product's code gets at it is `dialer`.
 import random
 from collections import Counter
 from collections.abc import Callable
-from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from diegod.rpc.handlers import Handlers
 from tests.sim.host import Process
-from tests.sim.loop import VirtualLoop
+from tests.sim.loop import SIMULATION, VirtualLoop
 
 if TYPE_CHECKING:
     from tests.sim.wire import Wire
 
 #: A client's pings notice a silent connection after 10 to 15 seconds.
 KEEPALIVE_S = (10.0, 15.0)
-
-#: The context of what belongs to no process.
-SIMULATION = Context()
 
 
 @dataclass
@@ -53,6 +49,8 @@ class Network:
         self.wires: dict[Wire, None] = {}
         self.counts: Counter[str] = Counter()
         self.complaints: list[str] = []
+        self.doubling = self.late = 0
+        """Under how many faults commands come twice, and answers to them late."""
         self._routes: dict[tuple[str, str], Route] = {}
 
     def route(self, source: str, target: str) -> Route:
@@ -93,6 +91,7 @@ class Network:
 
     def heal(self) -> None:
         """All stalls and all slowness end."""
+        self.doubling = self.late = 0
         for (source, target), route in self._routes.items():
             route.is_slow = False
             if route.stalls:
@@ -124,6 +123,17 @@ class Network:
             route.delayed += 1
             return self.chance.uniform(0.05, 0.6)
         return self.chance.uniform(route.low_s, route.high_s)
+
+    def is_doubled(self) -> bool:
+        """Whether a command that begins its way now arrives a second time."""
+        return self.doubling > 0 and self.chance.random() < 0.4
+
+    def lateness_s(self) -> float:
+        """How long an answer to a command waits before it sets out."""
+        if self.late <= 0 or self.chance.random() > 0.4:
+            return 0.0
+        self.counts["answers late"] += 1
+        return self.chance.uniform(0.3, 4.0)
 
     def note(self, what: str, data: bytes = b"") -> None:
         """Everything that gets here is part of the trace, in its order."""

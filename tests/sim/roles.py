@@ -34,13 +34,13 @@ from diegod.scheduler.brain import Brain
 from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.strategies.spread import Spread
 from diegod.security.identity import Principal, Role
-from diegod.testing.fake_backend import FakeBackend
 from diegod.v1.record_pb2 import Cell, Resources
 from diegod.world.ids import SeededIds
-from tests.sim.containers import CellHost
+from tests.sim.containers import CellHost, SimBackend
 from tests.sim.dialer import SimDialer
 from tests.sim.disk import CellDisk, DiskDirectories, DiskRecords
 from tests.sim.host import Killed, Machine, Process
+from tests.sim.terrain import CellPlan
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -53,7 +53,6 @@ LEASE_TTL_S = 10.0
 SLOW = Timing(heartbeat_s=0.3, election_min_s=1.0, election_max_s=2.0)
 #: Who was away for a while needs the state of another, in several pieces.
 SMALL = Limits(log_kept_entries=20, log_cut_entries=8, snapshot_chunk_bytes=32 << 10)
-MEMORY_MB, CONTAINERS = 1024, 10
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,8 @@ class SimRole:
     def __init__(self, ring: "Stage", name: str) -> None:
         self.ring = ring
         self.name = name
-        self.machine = Machine(name, ring.loop, ring.chance("clocks").uniform(1000, 5000))
+        offset_s = ring.chance("clocks").uniform(1000, 5000)
+        self.machine = Machine(name, ring.loop, offset_s, wall_error_s=ring.begins_s)
         self.process: Process | None = None
         self.lives = 0
         self.may_live = True
@@ -327,7 +327,14 @@ class SimBrain(SimRole):
     def begin(self, process: Process) -> None:
         bbs = RingClient(self.client(process, Role.BRAIN))
         self.brain = Brain(
-            bbs, self.machine, self.ids(), self.name, {"spread": Spread()}, dict(BUILTIN), "spread"
+            bbs,
+            self.machine,
+            self.ids(),
+            self.name,
+            {"spread": Spread()},
+            dict(BUILTIN),
+            "spread",
+            sender=self.ring.sink,
         )
         process.main(self.brain.run())
 
@@ -341,10 +348,10 @@ class SimCell(SimRole):
 
     ring: "Ring"
 
-    def __init__(self, ring: "Ring", name: str, zone: str) -> None:
-        super().__init__(ring, name)
-        self.zone = zone
-        self.owner = Owner("sim-cluster", name)
+    def __init__(self, ring: "Ring", plan: CellPlan) -> None:
+        super().__init__(ring, plan.name)
+        self.plan = plan
+        self.owner = Owner("sim-cluster", plan.name)
         self.agent: Agent | None = None
         self.hosts: list[CellHost] = []
         self.boot()
@@ -365,6 +372,7 @@ class SimCell(SimRole):
                 self.os,
                 self.ring.faults_end_s,
                 lambda handle: self.ring.starts.started(self, handle),
+                lambda handle: self.ring.floor.stopped(self, handle),
             )
         )
 
@@ -378,9 +386,12 @@ class SimCell(SimRole):
         bbs = RingClient(self.client(process, Role.CELL))
         cell = Cell(
             cell_id=self.name,
-            zone=self.zone,
+            zone=self.plan.zone,
             address=f"{self.name}:1801",
-            capacity=Resources(memory_mb=MEMORY_MB, disk_mb=100_000, containers=CONTAINERS),
+            capacity=Resources(
+                memory_mb=self.plan.memory_mb, disk_mb=100_000, containers=self.plan.containers
+            ),
+            optional_placement_tags=self.plan.tags,
             backend="fake",
         )
         checks = {"command": make_command_check}
@@ -388,7 +399,7 @@ class SimCell(SimRole):
             cell,
             self.owner,
             bbs,
-            FakeBackend(self.owner, self.host),
+            SimBackend(self.owner, self.host),
             checks,
             DiskRecords(self.disk, self.ring.chance("disks")),
             self.machine,

@@ -57,6 +57,8 @@ class Stage:
 
     #: Where the trouble ends, in seconds from the beginning; a story sets it.
     faults_end_s = 0.0
+    #: What people call its beginning, in seconds after `host.EPOCH_S`.
+    begins_s = 0.0
     history: History
     processes: list[Process]
 
@@ -92,6 +94,8 @@ class Stage:
             self.notes.append(f"{self.loop.time():9.4f} {what}")
 
     def complain(self, what: str) -> None:
+        if any(said.endswith(f" s: {what}") for said in self.violations):
+            return  # said before
         self.violations.append(f"at {self.loop.time():.3f} s: {what}")
         self.note(f"VIOLATION: {what}")
         if len(self.violations) >= _VIOLATIONS_MAX:

@@ -15,10 +15,12 @@ from diegod.rpc.errors import code_of, details_of, error_of
 from diegod.rpc.methods import Method
 from diegod.security.identity import Principal
 from tests.sim.host import Process
-from tests.sim.loop import Turn
-from tests.sim.network import KEEPALIVE_S, SIMULATION, Network, Route
+from tests.sim.loop import SIMULATION, Turn
+from tests.sim.network import KEEPALIVE_S, Network, Route
 
 CONNECT_TIMEOUT_S = 20.0
+#: What brains and cells send: may be delivered twice, and be answered late.
+COMMANDS = "diegod.internal.v1.RingService/Submit"
 _LEAST_S = 1e-6  # timers of one moment have no order: nothing on a connection shares one
 
 
@@ -135,6 +137,28 @@ class Call:
         if self.wire.is_broken:  # since it was made; a paused process may learn of it only now
             self.cut("Connection reset by peer")
         self._send(True, "open", lambda: self._serve(caller, request), request or b"")
+        if self._is_command and self.wire.network.is_doubled():
+            again_s = self.wire.network.chance.uniform(0.001, 3.0)
+            self.wire.network.at(again_s, lambda: self._arrive_again(caller, request))
+
+    @property
+    def _is_command(self) -> bool:
+        return self.method.name == COMMANDS
+
+    def _arrive_again(self, caller: Principal, request: bytes | None) -> None:
+        """A second time, whatever has become of the first: nobody waits for this answer."""
+        server = self.wire.server
+        if server is not None and not server.is_dead and not self.wire.is_broken:
+            self.wire.network.counts["commands delivered twice"] += 1
+            self.wire.network.note(f"{self.wire.client.name} {self.wire.address} again")
+            server.spawn(self._do_again(caller, request))
+
+    async def _do_again(self, caller: Principal, request: bytes | None) -> None:
+        handler = self.wire.network.listeners[self.wire.address].handlers[self.method.name]
+        try:
+            await handler(self.method.request.FromString(request), caller)
+        except DomainError:
+            return
 
     def request(self, message: bytes) -> None:
         self._send(True, "request", lambda: self._requests.put_nowait(message), message)
@@ -199,7 +223,10 @@ class Call:
                 async for reply in handler(asked, caller):
                     self._answer(reply)
             else:
-                self._answer(await handler(asked, caller))
+                reply = await handler(asked, caller)
+                if self._is_command and (late_s := self.wire.network.lateness_s()):
+                    await asyncio.sleep(late_s)
+                self._answer(reply)
         except DomainError as error:
             self._last_word(_passed_on(error, self.wire.address))
         except Exception as error:

@@ -50,7 +50,7 @@ def a_snapshot(*rows: Row) -> Snapshot:
 
 def repaired(*rows: Row, now: float = NOW) -> Repairs:
     snapshot = a_snapshot(*rows)
-    return converge(snapshot, [key for keys in all_keys(snapshot) for key in keys], now)
+    return converge(snapshot, all_keys(snapshot), now)
 
 
 def a_task(guid: str = "t", state: Task.State = Task.PENDING, **fields: object) -> Task:

@@ -1,0 +1,82 @@
+"""What makes up the promises of tasks and LRPs: each is looked for by the whole simulated system.
+
+Who may start a program, and when one may be ended.
+"""
+
+from typing import Any
+
+from diegod.cellruntime.core import ending
+from diegod.cellruntime.core import events as e
+from diegod.cellruntime.core.crash_points import Verb, Verdict
+from diegod.cellruntime.core.lifecycle import State
+from diegod.internal.v1.command_pb2 import Outcome
+from diegod.v1.record_pb2 import Task
+from tests.mutants.mutant import Chance, Mutant
+from tests.mutants.seen import Seen
+from tests.mutants.surgery import around, rule
+
+#: So many seeds of the whole system are tried.
+SYSTEM = Chance("ring", 60)
+_CELL = "tests/unit/cellruntime/core/"
+_BRAIN = "tests/unit/scheduler/core/"
+
+
+def _silence_is_a_grant(handle: Any, machine: Any, event: Any, now: float) -> Any:
+    """No answer to a start: it is taken for the one that was hoped for."""
+    container = machine.containers.get(getattr(event, "handle", ""))
+    if (
+        isinstance(event, e.Unanswered)
+        and container is not None
+        and container.state is State.ASKING
+        and isinstance(container.row, Task)
+    ):
+        row = Task()
+        row.CopyFrom(container.row)
+        row.state, row.cell_id, row.cell_incarnation = Task.RUNNING, row.placed_cell_id, 1 << 60
+        event = e.Answered(event.handle, event.request_id, Outcome(task=row))
+    return handle(machine, event, now)
+
+
+def _concludes_at_once(lost: Any, s: Any, container: Any, reason: str) -> None:
+    """What does not run now has never run: nothing is destroyed before that is said."""
+    container.verdict = Verdict(Verb.REJECT, reason)
+    ending.report_first(s, container, container.verdict, reason)
+
+
+def _as_if_placed(start: Any, view: Any, command: Any, context: Any) -> Any:
+    """Whatever the row says, it is placed on the cell that asks, under what it asks for."""
+
+    def placed(row: Any) -> Any:
+        if row is not None and row.state == Task.PENDING:
+            row.placed_cell_id, row.attempt = context.caller_id, command.attempt
+        return row
+
+    return start(Seen(view, task=placed), command, context)
+
+
+LIVES: tuple[Mutant, ...] = (
+    Mutant(
+        "runs-on-an-ambiguous-grant",
+        "at most once",
+        "a cell that was not answered starts the task all the same",
+        around("cellruntime.core.machine:CellMachine.handle", _silence_is_a_grant),
+        (f"{_CELL}test_tasks.py::test_an_unanswered_question_is_asked_again_and_nothing_runs_meanwhile",),
+        SYSTEM,
+    ),
+    Mutant(
+        "restart-concludes-before-destroying",
+        "at most once",
+        "an agent that finds no program says that it never ran, while its start is under way",
+        around("cellruntime.core.tasks:lost", _concludes_at_once),
+        (f"{_CELL}test_recovery.py::test_what_is_not_there_is_destroyed_before_anything_is_said",),
+        SYSTEM,
+    ),
+    Mutant(
+        "withdrawn-placement-is-accepted",
+        "at most once",
+        "a cell starts under a placement that was withdrawn",
+        rule("start_task", _as_if_placed),
+        ("core/test_tasks.py::test_a_withdrawn_placement_is_refused_for_ever",),
+        SYSTEM,
+    ),
+)

@@ -1,0 +1,120 @@
+"""Never less than what serves: who may end an instance that serves, and when.
+
+An instance serves when its row is RUNNING, routable and not asked to stop. Faults take instances
+away, and so do people; the product itself may end a serving one only if that costs nobody anything
+that its LRP's policy does not allow. So the number that serves never falls below N less what faults
+have taken and what the policy allows: each step down is looked at when it is decided.
+
+Looked at twice: in the rows, whenever a brain retires one; and on the machines, whenever an agent
+stops a container: its row must have said so.
+"""
+
+from typing import TYPE_CHECKING
+
+from diegod.internal.v1.command_pb2 import Command
+from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp
+from tests.sim.rows import Row, rows_of
+
+if TYPE_CHECKING:
+    from tests.sim.ring import Ring
+    from tests.sim.roles import SimCell
+
+
+class Floor:
+    def __init__(self, ring: "Ring") -> None:
+        self._ring = ring
+        self._rows = ring.history.rows
+
+    def judge(self, command: Command, before: Row | None, change: Change) -> None:
+        """A row is about to be what `change` says."""
+        if command.WhichOneof("command") != "retire_instance" or not isinstance(before, ActualLrp):
+            return
+        self._ring.counts["instances retired"] += 1
+        lrp = self._rows.lrps.get(before.process_guid)
+        if lrp is None:
+            if not self._rows.is_fresh(before.domain):
+                self._ring.complain(f"{_name(before)} went, and {before.domain} is not fresh")
+        elif serves(before) and (why := self._objection(before, lrp)):
+            what = f"{_name(before)} was ended while it served: {why}"
+            self._ring.complain(f"{what}; {command.cause}")
+
+    def stopped(self, cell: "SimCell", handle: str) -> None:
+        """An agent has asked a running container to end."""
+        row = self._rows.instances.get(handle.removeprefix("l-"))
+        if row is None or row.cell_id != cell.name or not serves(row):
+            return
+        registered = self._rows.cells.get(cell.name)
+        if registered is not None and registered.incarnation == row.cell_incarnation:
+            self._ring.complain(f"{cell.name} stopped {_name(row)}, and nobody had asked for that")
+
+    def _objection(self, row: ActualLrp, lrp: DesiredLrp) -> str:
+        """Why this serving instance should not be ended now; empty: there is nothing against it."""
+        if lrp.removing or lrp.stopped or self._is_on_lost_ground(row, lrp):
+            return ""
+        is_global = lrp.mode == LrpDefinition.GLOBAL
+        if not is_global and row.index >= lrp.instances:
+            return ""
+        others = [
+            other
+            for other in self._rows.instances_of(row.process_guid)
+            if other.instance_guid != row.instance_guid
+        ]
+        is_suspect = row.presence == ActualLrp.SUSPECT  # Diego's table: until another one runs
+        if any(o.index == row.index and (serves(o) or (is_suspect and _runs(o))) for o in others):
+            return ""
+        is_old = row.definition_revision != lrp.definition_revision
+        if lrp.update.strategy == UpdatePolicy.RECREATE and is_old:
+            return ""
+        places = self._open_cells() if is_global else [*range(lrp.instances)]
+        serving = {o.cell_id if is_global else o.index: None for o in others if serves(o)}
+        count = sum(place in serving for place in places)
+        if count >= len(places) - max_unavailable(lrp):
+            return ""
+        return f"{count} of {len(places)} others serve ({rows_of(self._rows, lrp)})"
+
+    def _is_on_lost_ground(self, row: ActualLrp, lrp: DesiredLrp) -> bool:
+        """Its cell is no more, or is left: to a deadline, or by who is on every cell."""
+        cell = self._rows.cells.get(row.cell_id)
+        if cell is None:
+            return True
+        if cell.state == Cell.MISSING and row.presence == ActualLrp.EVACUATING:
+            return True  # the fault has taken it; only what is replaced for that is SUSPECT
+        if not cell.HasField("drain"):
+            return False
+        if lrp.mode == LrpDefinition.GLOBAL:
+            return True
+        return cell.drain.deadline_at.ToNanoseconds() / 1e9 <= self._rows.at_s + 0.001
+
+    def _open_cells(self) -> list[int | str]:
+        """Where a GLOBAL LRP is to have an instance."""
+        return [
+            cell.cell_id
+            for cell in self._rows.cells.values()
+            if cell.state == Cell.PRESENT
+            and not (cell.cordoned or cell.HasField("drain") or cell.unhealthy_reason)
+        ]
+
+
+def serves(row: ActualLrp) -> bool:
+    return row.state == ActualLrp.RUNNING and row.routable and not row.stopping
+
+
+def _runs(row: ActualLrp) -> bool:
+    return row.state == ActualLrp.RUNNING and not row.stopping
+
+
+def max_unavailable(lrp: DesiredLrp) -> int:
+    """How many fewer than desired may serve while they are replaced, by the LRP's own policy."""
+    update = lrp.update
+    stops_first = (
+        update.order == UpdatePolicy.STOP_FIRST
+        or update.strategy == UpdatePolicy.RECREATE
+        or lrp.mode == LrpDefinition.GLOBAL
+    )
+    return max(update.max_unavailable, 1 if stops_first else 0)
+
+
+def _name(row: ActualLrp) -> str:
+    presence = ActualLrp.Presence.Name(row.presence)
+    return f"{row.process_guid}/{row.index} ({presence}, on {row.cell_id})"

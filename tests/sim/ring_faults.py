@@ -1,0 +1,173 @@
+"""What goes wrong for the whole system: the strikes of `nemesis`, and those on brains and cells.
+
+A process may be killed between any two awaits of its own; commands of brains and cells may be
+delivered twice, and their answers come late.
+"""
+
+from typing import TYPE_CHECKING
+
+from tests.sim.nemesis import Nemesis, Weather
+from tests.sim.roles import SimBrain, SimCell, SimRole
+
+if TYPE_CHECKING:
+    from tests.sim.ring import Ring
+
+KINDS = (
+    "messages delayed",
+    "commands delivered twice",
+    "answers late",
+    "one-way stall",
+    "partition, one member alone",
+    "partition, majority and minority",
+    "partition, cells cut off",
+    "connections reset",
+    "member crash",
+    "member crash, open tick lost",
+    "member crash, tick unsent",
+    "member killed at an await",
+    "leader crash",
+    "all members crash",
+    "brain crash",
+    "brain killed at an await",
+    "agent crash",
+    "agent killed at an await",
+    "machine lost",
+    "member paused",
+    "agent paused",
+    "brain paused",
+    "wall clock jump",
+)
+
+COMMON = Weather(
+    {
+        "delay": 3,
+        "double": 3,
+        "late answers": 3,
+        "stall": 3,
+        "isolate": 3,
+        "split": 3,
+        "cut cells": 3,
+        "reset": 3,
+        "crash member": 1,
+        "crash before commit": 3,
+        "crash after commit": 3,
+        "kill member at an await": 2,
+        "crash leader": 3,
+        "crash all members": 1,
+        "crash brain": 2,
+        "kill brain at an await": 3,
+        "crash agent": 3,
+        "kill agent at an await": 5,
+        "lose machine": 3,
+        "pause member": 2,
+        "pause agent": 2,
+        "pause brain": 1,
+        "jump clock": 2,
+    },
+    faults_min=10,
+)
+#: Of how many turns of its coroutines the last one is a process's very last: 10 to the power of.
+_TURNS_LEFT = (0.0, 2.3)
+
+
+class RingNemesis(Nemesis):
+    def __init__(self, ring: "Ring") -> None:
+        super().__init__(ring)
+        self._strikes |= {
+            "double": self._double,
+            "late answers": self._late_answers,
+            "cut cells": self._cut_cells,
+            "crash brain": self._crash_brain,
+            "crash agent": self._crash_agent,
+            "lose machine": self._lose_machine,
+            "pause agent": self._pause_agent,
+            "pause brain": self._pause_brain,
+            "kill member at an await": lambda: self._kill_at_await(self._member(), "member"),
+            "kill brain at an await": lambda: self._kill_at_await(self._brain(), "brain"),
+            "kill agent at an await": lambda: self._kill_at_await(self._busy_cell(), "agent"),
+        }
+
+    # Messages.
+
+    def _double(self) -> None:
+        """For a while commands of brains and cells may come a second time, up to 3 s later."""
+        network = self._ring.network
+        before = network.counts["commands delivered twice"]
+        network.doubling += 1
+
+        def end() -> None:
+            network.doubling = max(0, network.doubling - 1)
+            took_place = network.counts["commands delivered twice"] > before
+            self._count("commands delivered twice", took_place)
+
+        self._later(self._chance.uniform(*self.delay_s), end)
+
+    def _late_answers(self) -> None:
+        """For a while what becomes of a command may be told only seconds later."""
+        network = self._ring.network
+        before = network.counts["answers late"]
+        network.late += 1
+
+        def end() -> None:
+            network.late = max(0, network.late - 1)
+            self._count("answers late", network.counts["answers late"] > before)
+
+        self._later(self._chance.uniform(*self.delay_s), end)
+
+    def _cut_cells(self) -> None:
+        cells = [cell.name for cell in self._ring.cells]
+        some = self._chance.sample(cells, self._chance.choice((1, 1, 1, 2, 3)))
+        members = [member.name for member in self._ring.members]
+        self._cut_both_ways("partition, cells cut off", some, members)
+
+    # Brains and cells.
+
+    def _crash_brain(self) -> None:
+        self._crash(self._brain(), "brain crash")
+
+    def _brain(self) -> SimBrain:
+        """The one that works, if one does."""
+        active = [brain for brain in self._ring.brains if brain.is_active]
+        found: SimBrain = active[0] if active else self._ring.brains[0]
+        return found
+
+    def _crash_agent(self) -> None:
+        self._crash(self._busy_cell(), "agent crash")
+
+    def _busy_cell(self) -> SimCell:
+        """More often than not the one on which most runs."""
+        if self._chance.random() < 0.6:
+            busiest: SimCell = max(self._ring.cells, key=lambda cell: len(cell.host.specs()))
+        else:
+            busiest = self._chance.choice(self._ring.cells)
+        return busiest
+
+    def _lose_machine(self) -> None:
+        """Agent and containers, at once. It comes back later, empty."""
+        cell = self._busy_cell()
+        if cell.is_up:
+            self._count("machine lost", True)
+            self._ring.note(f"lose {cell.name}")
+            cell.lose_machine()
+            self._ring.revive_later(cell, self._chance.uniform(1.0, 25.0))
+
+    def _kill_at_await(self, role: SimRole, kind: str) -> None:
+        """It dies between two steps of its own, wherever they are."""
+        process = role.process
+        if process is None:
+            return
+
+        def die() -> None:
+            self._count(f"{kind} killed at an await", took_place=True)
+            role.kill()
+            # Often at once: then what it had begun is still under way.
+            soon = self._chance.random() < 0.5
+            self._ring.revive_later(role, self._chance.uniform(0.0, 0.1) if soon else None)
+
+        process.die_after(int(10 ** self._chance.uniform(*_TURNS_LEFT)), die)
+
+    def _pause_agent(self) -> None:
+        self._pause(self._busy_cell(), "agent paused")
+
+    def _pause_brain(self) -> None:
+        self._pause(self._brain(), "brain paused")

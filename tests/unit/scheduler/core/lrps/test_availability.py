@@ -1,0 +1,44 @@
+"""An LRP that stops an instance before it makes its replacement stops none that would be missed."""
+
+from diegod.v1.definition_pb2 import UpdatePolicy
+from tests.unit.scheduler.core.worlds import World
+
+_STOPS_FIRST = UpdatePolicy(order=UpdatePolicy.STOP_FIRST, max_in_flight=1, min_healthy_ms=0)
+
+
+def _a_world() -> World:
+    """Two instances on three cells, one of which is empty."""
+    world = World()
+    for number in (1, 2, 3):
+        world.people.cell(f"cell-{number}", zone=f"z{number}")
+    world.people.lrp("web", 2, update=_STOPS_FIRST)
+    world.settle()
+    return world
+
+
+def test_who_is_to_be_replaced_serves_on_while_another_does_not_run() -> None:
+    world = _a_world()
+    world.people.retire("web", 0)
+    world.people.crash(world.instance("web", 1))
+    assert "RetireInstance web" not in world.converge()
+    assert world.states("web")[0].startswith("0 RUNNING")
+    world.settle()
+    assert [state[:9] for state in world.states("web")] == ["0 RUNNING", "1 RUNNING"]
+
+
+def test_nobody_leaves_a_drained_cell_while_another_takes_no_traffic() -> None:
+    world = _a_world()
+    other = world.instance("web", 1)
+    world.people.run_again(other, routable=False)
+    world.people.cell_is("DRAIN", world.instance("web", 0).cell_id)
+    assert world.converge() == []
+    world.people.run_again(world.instance("web", 1), routable=True)
+    assert world.converge() == ["RetireInstance web"]
+
+
+def test_who_takes_no_traffic_leaves_a_drained_cell_first() -> None:
+    world = _a_world()
+    row = world.instance("web", 0)
+    world.people.run_again(row, routable=False)
+    world.people.cell_is("DRAIN", row.cell_id)
+    assert world.converge() == ["RetireInstance web"]
