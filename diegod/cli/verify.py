@@ -13,14 +13,18 @@ from diegod.cli.verbs import noun, verb
 from diegod.config.contexts import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from diegod.node.dev.layout import Layout
     from diegod.node.verify.once import Verified
+    from diegod.node.verify.tally import Unknown
 
 app = noun("Prove on a dev cluster that what is promised of tasks holds.")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m)?")
 _TASKS_MAX = 10_000
 _SEED_MAX = 1_000_000
+_GUIDS_SHOWN = 3
 
 
 @verb(app, "once")
@@ -103,11 +107,27 @@ def _print(session: Session, verified: "Verified", seed: int, layout: "Layout") 
         print(line)
     if tally.unknown:
         print()
-        rows = [
-            [each.guid, each.cell or "-", each.failure_reason, each.fault or "NOTHING EXPLAINS IT"]
-            for each in tally.unknown
-        ]
-        Table(["UNKNOWN", "CELL", "REASON", "FAULT"], rows).print(colored=session.colored)
+        each = session.output is Output.WIDE
+        titles = ["UNKNOWN" if each else "TASKS", "CELL", "REASON", "FAULT"]
+        Table(titles, unknown_rows(tally.unknown, each)).print(colored=session.colored)
+
+
+def unknown_rows(unknown: "Sequence[Unknown]", each: bool) -> list[list[str]]:
+    """A line each, or one for all that one fault explains: a lost cell takes many with it."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for one in unknown:
+        key = (one.cell or "-", one.failure_reason, one.fault or "NOTHING EXPLAINS IT")
+        alike.setdefault(key, []).append(one.guid)
+    if each:
+        return [[guid, *key] for key, guids in alike.items() for guid in guids]
+    return [[_named(guids), *key] for key, guids in alike.items()]
+
+
+def _named(guids: list[str]) -> str:
+    """All of a few; of many their number, the first and the last."""
+    if len(guids) <= _GUIDS_SHOWN:
+        return " ".join(guids)
+    return f"{len(guids)}: {guids[0]} … {guids[-1]}"
 
 
 def report(verified: "Verified") -> list[str]:

@@ -17,6 +17,7 @@ SCHEDULES = {
     "minutely": ("* * * * *", "", 60),
     "often": ("*/1 * * * *", "Europe/Berlin", 60),
     "rarely": ("*/2 * * * *", "Asia/Kolkata", 120),
+    "by-hand": ("", "", 0),  # only dispatched
 }
 _VERBS = ("dispatch", "dispatch", "PAUSE", "RESUME", "RESUME", "REMOVE", "desire", "")
 _Control = task_pb2.ControlScheduleRequest
@@ -60,7 +61,7 @@ class PeopleOfSchedules:
             late_ms=self._chance.choice((2000, 20_000)),
             task=task,
         )
-        definition.parameters.add(name="WHAT", required=True)
+        definition.parameters.add(name="WHAT", required=not cron, default_value="")
         if self._chance.random() < 0.3:
             definition.parameters.add(name="HOW", default_value="quickly")
         request = task_pb2.DesireScheduleRequest(definition=definition)

@@ -38,9 +38,11 @@ class SlotBook:
     def overdue(self) -> list[str]:
         """Schedules with a slot that nobody has spoken of, though there was time for it."""
         return [
-            f"schedule {row.name} has not come to its slot of {next_slot_s(row):.0f}"
+            f"schedule {row.name} has not come to its slot of {due_s:.0f}"
             for row in self._rows.schedules.values()
-            if not row.paused and next_slot_s(row) < self._rows.at_s - 5.0
+            if not row.paused
+            and (due_s := next_slot_s(row)) is not None
+            and due_s < self._rows.at_s - 5.0
         ]
 
     def _fired(self, change: Change) -> None:
@@ -54,15 +56,15 @@ class SlotBook:
         period_s = SCHEDULES[before.name][2]
         if slot_s % period_s or round((slot_s - _done_s(before)) // period_s) < 0:
             self._complain(f"schedule {before.name} {what}, which is no slot of it")
-        slots = int((slot_s - next_slot_s(before)) // period_s) + 1
+        slots = int((slot_s - (next_slot_s(before) or 0.0)) // period_s) + 1
         if slots != count:
             self._complain(f"schedule {before.name} {what}: {slots} slots, said to be {count}")
 
 
-def next_slot_s(row: TaskSchedule) -> float:
-    """The first slot after the last one that is done."""
+def next_slot_s(row: TaskSchedule) -> float | None:
+    """The first slot after the last one that is done; None: it has no clock."""
     period_s = SCHEDULES[row.name][2]
-    return (_done_s(row) // period_s + 1) * period_s
+    return (period_s or None) and (_done_s(row) // period_s + 1) * period_s
 
 
 def _done_s(row: TaskSchedule) -> float:

@@ -8,8 +8,11 @@ import pytest
 
 from diegod.cli.picture import COLORS, Scene, color_of, frame, glyph, plain
 from diegod.cli.visualize import World, painted
+from diegod.v1.event_pb2 import WatchReply
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, Drain, PlacementNeeds, Resources, Task
+from tests.unit.cli.conftest import Run
 from tests.unit.cli.records import ago
+from tests.unit.client.fake_cluster import FakeCluster
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -139,3 +142,23 @@ def test_the_world_follows_the_watch() -> None:
     assert list(world.scene().tasks) == ["t"]
     world.observe(Change(verb=Change.REMOVED, actual_lrp=row))
     assert not world.scene().instances
+
+
+@pytest.mark.parametrize("flags", [[], ["--once"]])
+def test_a_pipe_gets_one_plain_picture_of_everything(
+    flags: list[str], cluster: FakeCluster, run: Run
+) -> None:
+    rows = [
+        Change(verb=Change.CREATED, cell=cell(1)),
+        Change(verb=Change.CREATED, actual_lrp=instance("web", 0, "cell-1", instance_guid="i")),
+    ]
+    late = Change(verb=Change.CREATED, cell=cell(2))
+    cluster.watched = [
+        WatchReply(rows=rows),
+        WatchReply(rows=[late], rows_end=True),
+        WatchReply(changes=[Change(verb=Change.REMOVED, cell=cell(1))]),
+    ]
+    result = run("visualize", *flags)
+    assert (result.status, result.err) == (0, "")
+    assert [line.split()[0] for line in result.text.splitlines()[:3]] == ["z1", "cell-1", "cell-2"]
+    assert "\x1b" not in result.text

@@ -2,7 +2,6 @@
 
 import pytest
 
-from diegod.cli import status as module
 from diegod.v1.cell_pb2 import ControlCellReply, ControlCellRequest, ListCellsReply
 from diegod.v1.cluster_pb2 import GetStatusReply
 from diegod.v1.record_pb2 import Cell
@@ -54,8 +53,8 @@ def test_accepting_is_asked_for_each_missing_cell_once(losing: FakeCluster, run:
 def test_a_person_is_asked_first(
     losing: FakeCluster, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(module.typer, "confirm", lambda question, err: False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda question, err: False)
     result = run("status", "--accept-loss")
     assert (result.status, result.err) == (1, "diegod: nothing was changed\n")
     assert losing.asked("CellService/Control") == []

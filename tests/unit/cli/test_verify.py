@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from diegod.cli.errors import REFUSED, CliError
-from diegod.cli.verify import dev_layout, report, seconds
+from diegod.cli.verify import dev_layout, report, seconds, unknown_rows
 from diegod.config.contexts import Target, TlsFiles
 from diegod.node.dev import layout as layouts
 from diegod.node.dev.layout import Layout
 from diegod.node.verify.once import Verified
-from diegod.node.verify.tally import Fault, Start, Tally
+from diegod.node.verify.tally import Fault, Start, Tally, Unknown
 from diegod.world import SystemClock
 from tests.unit.cli.conftest import Run
 from tests.unit.client.fake_cluster import FakeCluster
@@ -98,3 +98,15 @@ def test_what_must_not_be_is_named() -> None:
         "  v-2 succeeded, but nothing of it ever ran",
         "  v-3 has not ended",
     ]
+
+
+def test_what_one_fault_explains_is_one_line_and_with_wide_a_line_each() -> None:
+    why = ("cell-1", "CELL_LOST", "cell disappeared", "cell-1 killed from 1.0 s to 2.0 s")
+    unknown = [Unknown(f"v-{n}", *why) for n in range(5)]
+    unknown.append(Unknown("v-9", "", "AGENT_LOST_IT", "no record", ""))
+    assert unknown_rows(unknown, each=False) == [
+        ["5: v-0 … v-4", "cell-1", "cell disappeared", "cell-1 killed from 1.0 s to 2.0 s"],
+        ["v-9", "-", "no record", "NOTHING EXPLAINS IT"],
+    ]
+    guids = [row[0] for row in unknown_rows(unknown, each=True)]
+    assert guids == [each.guid for each in unknown]
