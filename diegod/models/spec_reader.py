@@ -72,7 +72,8 @@ def read_document(node: Node) -> SpecDocument:
 
 def _kind(heads: list[Entry], line: int) -> tuple[str, SpecProblem | None]:
     """What the head says: without it nothing else can be judged."""
-    expected = " or ".join(KINDS)
+    *others, last = KINDS
+    expected = f"{', '.join(others)} or {last}"
     if not heads:
         return "", SpecProblem(line, "kind", f"is required: {expected}")
     node = heads[0].node

@@ -105,7 +105,6 @@ class Verification:
             self._tasks,
             self._tombstones,
             self._schedules,
-            self._stories,
             self._desired_lrps,
             self._actual_lrps,
             lambda: self._keyed(tables.cells, lambda cell: cell.cell_id),
@@ -113,6 +112,7 @@ class Verification:
             lambda: self._keyed(tables.locks, lambda lock: lock.name),
             self._changes,
             self._latest,
+            self._stories,
             self._comparisons,
         )
 

@@ -110,9 +110,9 @@ def test_what_could_not_be_read_is_not_also_called_missing() -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("task_guid: a", "web.yaml:1 kind: is required: task or lrp"),
-        ("kind: tsk", 'web.yaml:1 kind: "tsk" is not a kind of document, which is task or lrp; did you mean task?'),
-        ("kind: [a]", "web.yaml:1 kind: a list is not a kind of document, which is task or lrp"),
+        ("task_guid: a", "web.yaml:1 kind: is required: task, lrp or task_schedule"),
+        ("kind: tsk", 'web.yaml:1 kind: "tsk" is not a kind of document, which is task, lrp or task_schedule; did you mean task?'),
+        ("kind: [a]", "web.yaml:1 kind: a list is not a kind of document, which is task, lrp or task_schedule"),
         ("- a", "web.yaml:1 a document is a mapping with a kind, not a list"),
         ("just text", 'web.yaml:1 a document is a mapping with a kind, not "just text"'),
         ("", "web.yaml:1 the file holds no document"),

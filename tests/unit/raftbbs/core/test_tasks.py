@@ -238,7 +238,7 @@ def test_no_rule_leaves_the_table(board: Board, state: Task.State.ValueType, com
     else:
         assert not outcome.reason, outcome.message
         expected = task_lifecycle.TRANSITIONS[state, command]
-        assert (after.state if after is not None else None) == expected
+        assert (after.state if after is not None else None) in expected
 
 
 @pytest.mark.parametrize("unknown", [False, True])
