@@ -179,8 +179,9 @@ def _second_task(scene: Scene) -> dict[str, object]:
 
 
 def _deleted(scene: Scene) -> None:
-    scene.carried_out("cancel_task")
-    scene.carried_out("delete_task")
+    scene.carried_out("desire_task")
+    scene.carried_out("cancel_task", task_guid="t2")
+    scene.carried_out("delete_task", task_guid="t2")
 
 
 def _of_one_cell(scene: Scene) -> None:
@@ -201,13 +202,7 @@ CASES += [
     _state("reopen_task", "completed"),
     Case("untold", "claim_callback", ILLEGAL, "told"),
     Case("untold", "expire_task", ILLEGAL, before=_told_until_heard, fields=_second_task),
-    Case(
-        "kept_guid",
-        "desire_task",
-        "ResourceExists",
-        before=_deleted,
-        fields=lambda s: {"task": a_task("t1")},
-    ),
+    Case("kept_guid", "desire_task", "ResourceExists", before=_deleted),
     Case("only_cell", "place_task", CONFLICT, before=_of_one_cell, fields=_second_task),
     *(Case("slot", kind, ILLEGAL, "fired") for kind in OF_SCHEDULES),
     *(Case("not_paused", kind, ILLEGAL, "paused") for kind in OF_SCHEDULES),
@@ -216,7 +211,7 @@ CASES += [
         "desire_schedule",
         "InvalidRequest",
         "scheduled",
-        fields=lambda s: {"schedule": a_schedule(domain="other")},
+        fields=lambda s: {"schedule": a_schedule(domain="other"), "definition": b"other"},
     ),
     Case(
         "there",
