@@ -66,7 +66,11 @@ def test_who_has_heard_is_not_told_again(board: Board) -> None:
     ended(board)
     task = tried(board, delivered=True, http_status=404)
     assert task.state == Task.COMPLETED
-    assert (task.callback.delivered, task.callback.http_status, task.callback.tries) == (True, 404, 1)
+    assert (task.callback.delivered, task.callback.http_status, task.callback.tries) == (
+        True,
+        404,
+        1,
+    )
     assert not task.callback.HasField("next_try_at")
     assert claim(board).reason == "InvalidStateTransition"
 

@@ -10,7 +10,16 @@ from diegod.models.epochs import first_revision
 from diegod.raftbbs.core.decision import Row
 from diegod.raftbbs.core.epochs import RESTORED, Opening, carried_over
 from diegod.raftbbs.core.stamps import nanoseconds, stamp
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Provenance, Task, TaskSchedule
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Provenance,
+    Task,
+    TaskSchedule,
+)
 
 SECOND = 1_000_000_000
 NOW = 1_900_000_000 * SECOND

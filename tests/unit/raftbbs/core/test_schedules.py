@@ -79,7 +79,9 @@ def test_a_slot_becomes_a_task_and_is_done_in_one_command(board: Board) -> None:
     assert (row.last_task_guid, row.fired) == (FIRST, 1)
     assert nanoseconds(row.last_slot) == BEGIN + MINUTE
     assert task.provenance.revision == row.provenance.revision
-    kinds = [change.WhichOneof("row") for change in board.changes_after(row.provenance.revision - 1)]
+    kinds = [
+        change.WhichOneof("row") for change in board.changes_after(row.provenance.revision - 1)
+    ]
     assert kinds == ["task", "task_schedule"]
 
 
@@ -243,8 +245,16 @@ def test_no_slot_is_ever_fired_twice(
             board.say("user/ann", cancel_task=c.CancelTask(task_guid=guid))
             board.say("user/ann", delete_task=c.DeleteTask(task_guid=guid))
     changes = board.changes_after(0)
-    made = [each.task.task_guid for each in changes if each.verb == Change.CREATED and each.task.slot.seconds]
-    slots = [nanoseconds(each.task_schedule.last_slot) for each in changes if each.HasField("task_schedule")]
+    made = [
+        each.task.task_guid
+        for each in changes
+        if each.verb == Change.CREATED and each.task.slot.seconds
+    ]
+    slots = [
+        nanoseconds(each.task_schedule.last_slot)
+        for each in changes
+        if each.HasField("task_schedule")
+    ]
     assert len(made) == len(set(made)) == schedule(board).fired
     assert slots == sorted(slots)
     board.environment.close()

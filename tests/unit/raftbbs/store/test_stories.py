@@ -21,7 +21,9 @@ def board(tmp_path: Path) -> Iterator[Board]:
     board.environment.close()
 
 
-def story(board: Board, row: Task | ActualLrp | Cell | DesiredLrp | TaskSchedule) -> list[Transition]:
+def story(
+    board: Board, row: Task | ActualLrp | Cell | DesiredLrp | TaskSchedule
+) -> list[Transition]:
     return board.state().story(row)
 
 
@@ -134,7 +136,9 @@ def test_guids_that_were_kept_long_enough_go_a_few_at_a_time(board: Board) -> No
 def create_instance(board: Board) -> ActualLrp:
     desired = board.state().desired_lrp("web")
     assert desired is not None
-    create = c.CreateInstance(process_guid="web", index=0, desired_revision=desired.provenance.revision)
+    create = c.CreateInstance(
+        process_guid="web", index=0, desired_revision=desired.provenance.revision
+    )
     outcome = board.say("brain/b1", create_instance=create)
     assert not outcome.reason, outcome.message
     return outcome.actual_lrp
