@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
+import tzdata  # type: ignore[import-untyped]  # noqa: F401 - zones where the system has none
 from cronsim import CronSim, CronSimError
 
 from diegod.models.did_you_mean import closest

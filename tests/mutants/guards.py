@@ -11,7 +11,7 @@ from diegod.raftbbs.core.requests import _row_of
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, Cell
 from tests.mutants.mutant import RING, Mutant
-from tests.mutants.seen import Seen, having
+from tests.mutants.seen import Seen, cleared, having
 from tests.mutants.surgery import Install, around, rule
 
 _REFUSES = "core/test_guards.py::test_what_is_not_as_it_was_believed_is_refused"
@@ -262,13 +262,70 @@ _BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "definition": (("desire_task",), _definition, "another definition passes for the same task"),
     "domain": (("desire_lrp",), _domain, "an LRP changes its domain unawares"),
 }
+_unslotted = _seeing(task_schedule=cleared("last_slot", "created_at"))
+_running_on = _seeing(task_schedule=having(paused=False))
+_of_any_cell = _seeing(task=cleared("needs"))
+
+
+def _open(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    """Somebody counts as not told yet; or, for the record that waits for it, as told."""
+
+    def seen(task: Any) -> Any:
+        if task is not None:
+            task.callback.delivered = kind == "expire_task"
+        return task
+
+    return rule(Seen(view, task=seen), command, context)
+
+
+def _schedule_domain(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    same = having(domain=command.schedule.domain)
+    return rule(Seen(view, task_schedule=same), command, context)
+
+
+_OF_SCHEDULES = ("fire_schedule", "skip_slots")
+_OF_CALLBACKS = ("claim_callback", "finish_callback", "reopen_task")
+#: The same of callbacks, kept guids and schedules.
+_BLIND_OF_WHOLE_LIVES: dict[str, tuple[tuple[str, ...], Any, str]] = {
+    "row_revision": (
+        (*_OF_CALLBACKS, *_OF_SCHEDULES),
+        _revision,
+        "what a brain saw before another one acted is done once more",
+    ),
+    "expected_revision": (
+        ("desire_schedule",),
+        _expected_revision,
+        "a schedule that somebody else changed meanwhile is overwritten",
+    ),
+    "untold": (
+        ("claim_callback", "expire_task"),
+        _open,
+        "who was told is told again, or a record goes before anybody was told",
+    ),
+    "kept_guid": (
+        ("desire_task",),
+        _seeing(tombstone=lambda _: None),
+        "the guid of a task that was just deleted names another one",
+    ),
+    "only_cell": (("place_task",), _of_any_cell, "a task that is for one cell goes to another"),
+    "slot": (_OF_SCHEDULES, _unslotted, "a slot is done twice"),
+    "not_paused": (_OF_SCHEDULES, _running_on, "a paused schedule fires"),
+    "schedule_domain": (
+        ("desire_schedule",),
+        _schedule_domain,
+        "a schedule changes its domain unawares",
+    ),
+}
 #: Where a case of the test has another name than the guard.
 _CASE = {"own_cell": "cell", "unowned": "owner"}
 
 #: What is retired may be in any state; what is reinstated evacuates, so it runs.
 _IN_MANY_STATES = ("retire_instance", "reinstate_instance")
 _STATES = {
-    "task": (*_REPAIRS_OF_TASKS, "start_task", "reject_task", "complete_task", "delete_task"),
+    "task": (
+        *(*_REPAIRS_OF_TASKS, "start_task", "reject_task", "complete_task", "delete_task"),
+        *(*_OF_CALLBACKS, "resolve_task"),
+    ),
     "actual_lrp": (
         *(each for each in _REPAIRS_OF_INSTANCES if each not in _IN_MANY_STATES),
         "claim_instance",
@@ -281,7 +338,7 @@ _IN_THE_RING = {"start_task/attempt", "start_task/state", "place_task/row_revisi
 
 
 def _blind() -> Iterator[Mutant]:
-    for guard, (commands, blind, breaks) in _BLIND.items():
+    for guard, (commands, blind, breaks) in (*_BLIND.items(), *_BLIND_OF_WHOLE_LIVES.items()):
         for command in commands:
             yield _of(command, guard, breaks, _of_rule(command, blind))
 

@@ -26,3 +26,13 @@ def having(**fields: object) -> Callable[[Any], Any]:
         return row
 
     return change
+
+
+def cleared(*fields: str) -> Callable[[Any], Any]:
+    def change(row: Any) -> Any:
+        for name in fields:
+            if row is not None:
+                row.ClearField(name)
+        return row
+
+    return change

@@ -23,13 +23,22 @@ from diegod.raftbbs.raft.journal import (
     write_hard_state,
 )
 from diegod.raftbbs.replica import Replica
-from diegod.raftbbs.store import identity
+from diegod.raftbbs.store import identity, stories
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.environment import Environment, Table, WriteTransaction
 from diegod.raftbbs.store.identity import META_TABLE, Birth, Voter
-from diegod.raftbbs.store.state import StateView, write_counters
+from diegod.raftbbs.store.state import STORIES_FROM_FORMAT, StateView, write_counters
 from diegod.raftbbs.store.tables import KeyedRows, NumberedRows, Tables
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task, TaskSchedule
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Task,
+    TaskSchedule,
+)
 
 _ROWS_A_TIME = 1000
 
@@ -171,9 +180,19 @@ class _Carrying:
                 rows.delete(self._transaction, name)
 
     def _carried(self, row: R) -> R | None:
+        """Called before it is written: its story is told from what it was."""
         carried = carried_over(row, self._opening, self._revision + 1)
         self._revision += carried is not None
+        if carried is not None and self._is_told(carried):
+            ledger = stories.Ledger(self._tables, self._transaction)
+            stories.tell(ledger, Change.CHANGED, carried, self._at_ns)
         return carried
+
+    def _is_told(self, carried: Row) -> bool:
+        """Whether the new epoch made something else of it than it was."""
+        made = carried.provenance
+        by_this = (made.by, made.cause) == (self._opening.by, self._opening.cause)
+        return by_this and self._before.cluster_format >= STORIES_FROM_FORMAT
 
     def _count(self, task: Task) -> None:
         self.failed_tasks += task.state not in (Task.COMPLETED, Task.RESOLVING)

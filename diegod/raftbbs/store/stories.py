@@ -9,6 +9,7 @@ instance of an LRP that is gone, with a cell or a schedule that is removed.
 
 import struct
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -34,6 +35,17 @@ _ORDINAL = struct.Struct(">I")
 
 class Writer(Protocol):
     """What a story needs of the state that is being written."""
+
+    @property
+    def tables(self) -> Tables: ...
+
+    @property
+    def transaction(self) -> WriteTransaction: ...
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A writer for those who write rows without a command."""
 
     tables: Tables
     transaction: WriteTransaction

@@ -114,7 +114,6 @@ class Verification:
             self._tasks,
             self._tombstones,
             self._schedules,
-            self._stories,
             self._desired_lrps,
             self._actual_lrps,
             self._lrp_versions,
@@ -124,6 +123,7 @@ class Verification:
             lambda: self._keyed(tables.locks, lambda lock: lock.name),
             self._changes,
             self._latest,
+            self._stories,
             self._comparisons,
         )
 

@@ -2,11 +2,14 @@
 
 from diegod.v1.definition_pb2 import (
     Action,
+    CallbackPolicy,
     Dependency,
     LrpDefinition,
     Placement,
     RunAction,
     TaskDefinition,
+    TaskParameter,
+    TaskScheduleDefinition,
     UpdatePolicy,
 )
 
@@ -42,9 +45,40 @@ def a_full_task() -> TaskDefinition:
         max_placement_attempts=1,
         retention_ms=0,
         placement_tags=["batch", "null"],
-        placement=Placement(strategy="binpack"),
+        placement=Placement(strategy="binpack", cell_id="c7"),
         metric_tags={"team": "finance"},
         annotation="ticket SHOP-118: “done”\n",
+        result_file="/tmp/result.json",
+        completion_callback_url="https://ci.example.com:8443/hooks/diegod?job=7",
+        callback_policy=CallbackPolicy(backoff_ms=200, max_backoff_ms=300, give_up_after_ms=0),
+        depends_on=[
+            Dependency(lrp="db", condition=Dependency.HEALTHY),
+            Dependency(task="schema-17", condition=Dependency.COMPLETED),
+        ],
+        stop_signal="INT",
+        stop_timeout_ms=0,
+    )
+
+
+def a_schedule(**changes: object) -> TaskScheduleDefinition:
+    task = a_task()
+    task.ClearField("task_guid")
+    given = {"name": "nightly", "cron": "0 3 * * *", "task": task} | changes
+    return TaskScheduleDefinition(**given)  # type: ignore[arg-type]
+
+
+def a_full_schedule() -> TaskScheduleDefinition:
+    """Every field there is, none at its default."""
+    task = a_full_task()
+    task.ClearField("task_guid")
+    return a_schedule(
+        domain="shop",
+        cron="*/5 8-18 * * MON-FRI",
+        time_zone="Europe/Berlin",
+        allow_overlap=True,
+        late_ms=1000,
+        parameters=[TaskParameter(name="DEPTH", default_value="3"), TaskParameter(name="NOTE")],
+        task=task,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from diegod.models import admission, limits
 from diegod.models.errors import Problem
 from diegod.v1.definition_pb2 import (
+    CallbackPolicy,
     Check,
     Dependency,
     HttpCheck,
@@ -24,6 +25,64 @@ def _set(definition: LrpDefinition, **fields: object) -> None:
     definition.MergeFrom(LrpDefinition(**fields))  # type: ignore[arg-type]
 
 
+CALLBACK_URL = "completion_callback_url"
+
+
+def _told(task: TaskDefinition, **policy: int) -> None:
+    task.completion_callback_url = "http://ci.example.com"
+    task.callback_policy.MergeFrom(CallbackPolicy(**policy))
+
+
+#: Of what a task leaves behind, waits for, and how it is stopped.
+TOLD_AND_STOPPED_FAULTS: list[tuple[Callable[[TaskDefinition], object], str, str]] = [
+    (lambda t: setattr(t, "result_file", "out"), "result_file", "not an absolute path"),
+    (lambda t: setattr(t, "result_file", "/a/../b"), "result_file", "leaves its directory"),
+    *(
+        (lambda t, url=url: setattr(t, "completion_callback_url", url), CALLBACK_URL, message)
+        for url, message in (
+            ("ci.example.com/hook", "is not an http or https URL"),
+            ("file:///etc/passwd", "is not an http or https URL"),
+            ("https://", "is not an http or https URL"),
+            ("https:///hook", "is not a URL like"),
+            ("https://ci.example.com/a b", "is not a URL like"),
+            ("https://ci.example.com/#x", "is not a URL like"),
+            ("https://ci.example.com\n", "is not a URL like"),
+            ("https://ann:secret@ci.example.com/", "carries a user or password"),
+            ("https://ci.example.com:99999/", "99999 is not a port"),
+            ("https://ci.example.com/" + "x" * 2048, "at most 2048 are allowed"),
+        )
+    ),
+    (lambda t: t.callback_policy.SetInParent(), "callback_policy", "is of no use without"),
+    (lambda t: _told(t, backoff_ms=1), "callback_policy.backoff_ms", "1 is not within 100–"),
+    (lambda t: _told(t, give_up_after_ms=2**60), "callback_policy.give_up_after_ms", "not within"),
+    (
+        lambda t: _told(t, backoff_ms=200, max_backoff_ms=100),
+        "callback_policy.backoff_ms",
+        "is more than callback_policy.max_backoff_ms",
+    ),
+    (lambda t: t.depends_on.add(), "depends_on[0]", "exactly one of lrp and task"),
+    (lambda t: t.depends_on.add(lrp="a", task="b"), "depends_on[0]", "exactly one of lrp and task"),
+    (lambda t: t.depends_on.add(lrp="a b"), "depends_on[0].lrp", "may contain only"),
+    (lambda t: t.depends_on.add(task="report"), "depends_on[0].task", "can't wait for itself"),
+    (
+        lambda t: t.depends_on.add(lrp="db", condition=Dependency.SUCCEEDED),
+        "depends_on[0].condition",
+        "HEALTHY is",
+    ),
+    (
+        lambda t: t.depends_on.add(task="db", condition=Dependency.HEALTHY),
+        "depends_on[0].condition",
+        "SUCCEEDED, COMPLETED is",
+    ),
+    (
+        lambda t: t.depends_on.extend([Dependency(lrp="db"), Dependency(lrp="db")]),
+        "depends_on[1]",
+        "lrp db is already in",
+    ),
+    (lambda t: setattr(t, "stop_signal", "SIGTERM"), "stop_signal", "did you mean TERM?"),
+    (lambda t: setattr(t, "stop_timeout_ms", 2**40), "stop_timeout_ms", "is not within 0–"),
+    (lambda t: setattr(t.placement, "cell_id", "a b"), "placement.cell_id", "may contain only"),
+]
 TASK_FAULTS: list[tuple[Callable[[TaskDefinition], object], str, str]] = [
     (lambda t: t.ClearField("task_guid"), "task_guid", "is required"),
     (lambda t: setattr(t, "task_guid", "a b"), "task_guid", "may contain only"),
@@ -65,6 +124,7 @@ TASK_FAULTS: list[tuple[Callable[[TaskDefinition], object], str, str]] = [
     (lambda t: setattr(t.placement, "strategy", "a b"), "placement.strategy", "may contain only"),
     (lambda t: t.metric_tags.update(team="x" * 257), "metric_tags.team", "at most 256"),
     (lambda t: setattr(t, "annotation", "x" * 10241), "annotation", "at most 10240"),
+    *TOLD_AND_STOPPED_FAULTS,
 ]
 
 

@@ -9,9 +9,9 @@ import pytest
 from diegod.models.defaults import fill_defaults
 from diegod.models.json_form import spec_form
 from diegod.v1.definition_pb2 import Dependency
-from tests.unit.models.definitions import a_full_lrp, a_full_task, a_task, an_lrp
+from tests.unit.models.definitions import a_full_lrp, a_full_task, a_schedule, a_task, an_lrp
 
-_UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "days": 86_400_000}
+_UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "days": 86_400_000}
 
 
 def test_a_task_gets_every_default() -> None:
@@ -127,11 +127,12 @@ def test_one_end_of_the_back_off_never_contradicts_the_default_of_the_other(
 
 
 def test_the_comments_of_the_proto_say_the_same() -> None:
-    lrp, task = an_lrp(), a_task()
+    lrp, task, schedule = an_lrp(), a_task(completion_callback_url="http://a"), a_schedule()
     lrp.check_definition.checks.add().command_check.path = "x"
-    for definition in (lrp, task):
+    for definition in (lrp, task, schedule):
         fill_defaults(definition)
     filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0], lrp.update)
+    filled = (*filled, task.callback_policy, schedule)
     promised = [(message, *each) for message in filled for each in _promised(message)]
     assert len(promised) >= 20
     for message, name, number, unit in promised:
@@ -145,3 +146,21 @@ def _promised(message: Any) -> list[tuple[str, str, str]]:
     (body,) = re.findall(rf"^message {message.DESCRIPTOR.name} {{\n(.*?)^}}", text, re.S | re.M)
     pattern = r"optional uint\d+ (\w+) = \d+;\s*//[^\n]*?default (\d+)(?: (\w+))?"
     return re.findall(pattern, body)
+
+
+def test_a_task_that_is_told_of_gets_a_policy_and_only_then() -> None:
+    quiet, told = a_task(), a_task(completion_callback_url="http://ci.example.com")
+    told.callback_policy.max_backoff_ms = 500
+    for task in (quiet, told):
+        fill_defaults(task)
+    assert not quiet.HasField("callback_policy")
+    assert (told.callback_policy.backoff_ms, told.callback_policy.max_backoff_ms) == (500, 500)
+
+
+def test_a_task_waits_for_success_and_stops_on_term() -> None:
+    task = a_task(depends_on=[{"lrp": "db"}, {"task": "schema"}])
+    fill_defaults(task)
+    assert [each.condition for each in task.depends_on] == [
+        *(Dependency.HEALTHY, Dependency.SUCCEEDED)
+    ]
+    assert (task.stop_signal, task.stop_timeout_ms) == ("TERM", 10_000)

@@ -10,7 +10,14 @@ from diegod.models.json_form import HIDDEN, json_form, spec_form
 from diegod.v1.cluster_pb2 import GetBbsStatusReply
 from diegod.v1.record_pb2 import ActualLrp, Change, Task
 from diegod.v1.stream_pb2 import LogChunk
-from tests.unit.models.definitions import a_full_lrp, a_full_task, a_task, an_lrp
+from tests.unit.models.definitions import (
+    a_full_lrp,
+    a_full_schedule,
+    a_full_task,
+    a_schedule,
+    a_task,
+    an_lrp,
+)
 
 
 def test_every_field_is_there_zeros_too() -> None:
@@ -57,7 +64,9 @@ def test_secret_values_are_hidden_unless_the_definition_may_be_read() -> None:
     assert open_form["environment_variables"]["VERSION"] == "1.10"
 
 
-@pytest.mark.parametrize("make", [a_task, an_lrp, a_full_task, a_full_lrp])
+@pytest.mark.parametrize(
+    "make", [a_task, an_lrp, a_schedule, a_full_task, a_full_lrp, a_full_schedule]
+)
 @pytest.mark.parametrize("filled", [False, True])
 def test_show_yaml_reads_back_as_the_same_definition(make: object, filled: bool) -> None:
     definition = make()  # type: ignore[operator]

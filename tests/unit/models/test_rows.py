@@ -16,6 +16,7 @@ def test_a_task_row_has_what_the_brain_reads_and_not_the_definition() -> None:
         rootfs_provider="dir",
         placement_tags=["batch", "null"],
         strategy="binpack",
+        cell_id="c7",
     )
     assert (row.start_deadline_ms, row.execution_timeout_ms) == (1000, 5000)
     assert (row.retention_ms, row.max_placement_attempts) == (0, 1)

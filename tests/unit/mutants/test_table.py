@@ -31,7 +31,7 @@ MEASURES = {
     "M16": "the library's files are the proven ones",
 }
 #: Commands that overwrite whatever is there, and are meant to.
-WITHOUT_GUARD = {"remove_lrp", "upsert_domain"}
+WITHOUT_GUARD = {"remove_lrp", "upsert_domain", "remove_domain", "control_schedule"}
 #: Names of fields by which a command says what its speaker believed.
 COMPARED = {
     *("row_revision", "desired_revision", "expected_revision"),

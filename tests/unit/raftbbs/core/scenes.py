@@ -12,14 +12,34 @@ from diegod.internal.v1 import command_pb2 as c
 from diegod.v1.cell_pb2 import ControlCellRequest
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.lrp_pb2 import ControlLrpRequest
-from diegod.v1.record_pb2 import ActualLrp, Cell, NetInfo, Task
-from tests.unit.raftbbs.core.board import Board, a_task, an_lrp
+from diegod.v1.record_pb2 import ActualLrp, Cell, NetInfo, Task, TaskSchedule
+from diegod.v1.task_pb2 import ControlScheduleRequest
+from tests.unit.raftbbs.core.board import BEGIN, SECOND, Board, a_task, an_lrp
 
 ANN, BRAIN, C1, BBS = "user/ann", "brain/b1", "cell/c1", "bbs/m1"
 
 
 #: Commands of the brain whose `row_revision` is the LRP's.
 OF_ROLLOUTS = ("finish_rollout", "await_promotion", "fail_rollout", "forget_lrp")
+NIGHTLY = "nightly"
+#: A slot of it that comes soon.
+SLOT_NS = BEGIN + 60 * SECOND
+#: Commands of the brain whose `row_revision` is the schedule's, or the task's.
+OF_SCHEDULES = ("fire_schedule", "skip_slots")
+OF_CALLBACKS = ("claim_callback", "finish_callback", "reopen_task")
+
+
+def a_told_task() -> Task:
+    """A task whose end somebody wants to be told of; its record is not kept for that."""
+    task = a_task()
+    task.callback.url = "http://ci.example.com/hook"
+    task.callback.backoff_ms, task.callback.max_backoff_ms = 1000, 4000
+    return task
+
+
+def a_schedule(name: str = NIGHTLY, domain: str = "default") -> TaskSchedule:
+    made = Task(domain=domain, max_placement_attempts=3)
+    return TaskSchedule(name=name, domain=domain, cron="* * * * *", task=made)
 
 
 class Scene:
@@ -28,7 +48,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.board = Board.open(folder).with_brain().with_cell("c1").with_cell("c2")
         self._done(ANN, desire_lrp=c.DesireLrp(desired_lrp=an_lrp(), definition=b"v1"))
-        self._done(ANN, desire_task=c.DesireTask(task=a_task(), definition=b"d"))
+        self._done(ANN, desire_task=c.DesireTask(task=a_told_task(), definition=b"d"))
 
     def close(self) -> None:
         self.board.environment.close()
@@ -80,9 +100,18 @@ class Scene:
     def _has_instance(self) -> bool:
         return bool(self.board.state().instances("web"))
 
+    def schedule(self) -> TaskSchedule:
+        row = self.board.state().task_schedule(NIGHTLY)
+        assert row is not None
+        return row
+
     def _row_revision(self, kind: str) -> int:
         if kind in OF_ROLLOUTS:
             return self._desired_revision()
+        if kind in OF_SCHEDULES:
+            return self.schedule().provenance.revision
+        if kind in OF_CALLBACKS:
+            return self.task().provenance.revision
         if "task" in kind:
             return self.task().provenance.revision
         return self.instance().provenance.revision if self._has_instance() else 0
@@ -252,4 +281,32 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "expire_lock": ("pending", BBS, {"name": "brain", "token": 1}),
     "release_lock": ("pending", BRAIN, {"name": "brain", "token": 1}),
     "upsert_domain": ("pending", ANN, {"domain": "d"}),
+}
+
+SCENES |= {
+    "resolving": _after("place_task", "start_task", "complete_task", "resolve_task"),
+    "being told": _after("place_task", "start_task", "complete_task", "claim_callback"),
+    "told": _after(
+        "place_task", "start_task", "complete_task", "claim_callback", "finish_callback"
+    ),
+    "scheduled": _after("desire_schedule"),
+    "fired": _after("desire_schedule", "fire_schedule"),
+    "paused": _after("desire_schedule", "control_schedule"),
+    "a domain": _after("upsert_domain"),
+}
+_NAMED = {"name": NIGHTLY}
+GOOD |= {
+    "resolve_task": ("completed", ANN, {}),
+    "claim_callback": ("completed", BRAIN, {}),
+    "finish_callback": ("being told", BRAIN, {"delivered": True, "http_status": 204}),
+    "reopen_task": ("resolving", BRAIN, {}),
+    "desire_schedule": (
+        "pending",
+        ANN,
+        {"schedule": a_schedule(), "definition": b"s", "task_definition": b""},
+    ),
+    "control_schedule": ("scheduled", ANN, _NAMED | {"verb": ControlScheduleRequest.PAUSE}),
+    "fire_schedule": ("scheduled", BRAIN, _NAMED | {"slot_ns": SLOT_NS}),
+    "skip_slots": ("scheduled", BRAIN, _NAMED | {"slot_ns": SLOT_NS, "count": 1}),
+    "remove_domain": ("a domain", ANN, {"domain": "d"}),
 }

@@ -20,6 +20,7 @@ from diegod.v1.record_pb2 import (
     Provenance,
     Rollout,
     Task,
+    TaskSchedule,
 )
 
 SECOND = 1_000_000_000
@@ -27,7 +28,7 @@ NOW = 1_900_000_000 * SECOND
 OPENING = Opening(epoch=2, by="bbs/m1", cause=RESTORED, at_ns=NOW)
 REVISION = first_revision(2) + 5
 BEFORE = Provenance(revision=7, by="user/ann", cause="desired", request_id="r1")
-OPEN_STATES = (Task.INVALID, Task.PENDING, Task.RUNNING, Task.RESOLVING)
+OPEN_STATES = (Task.INVALID, Task.PENDING, Task.RUNNING)
 
 
 def carried(row: Row) -> Row:
@@ -50,6 +51,8 @@ def test_a_task_that_has_not_ended_has_an_unknown_outcome(
     assert isinstance(task, Task)
     assert (task.state, task.failed, task.outcome_unknown) == (Task.COMPLETED, True, True)
     assert task.failure_reason == "cluster restored, outcome unknown"
+    assert task.failure == Task.CLUSTER_RESTORED
+    assert nanoseconds(task.since) == NOW
     assert nanoseconds(task.completed_at) == NOW
     assert not task.placement_error
     assert task.provenance == Provenance(revision=REVISION, by="bbs/m1", cause=RESTORED)
@@ -63,6 +66,24 @@ def test_a_task_that_has_ended_keeps_its_result() -> None:
     assert task.provenance == Provenance(
         revision=REVISION, by="user/ann", cause="desired", request_id="r1"
     )
+
+
+def test_a_task_that_was_being_resolved_has_ended_and_waits_for_somebody_else() -> None:
+    row = Task(task_guid="t", state=Task.RESOLVING, exit_status=3, exit_status_known=True)
+    row.callback.url = "http://ci.example.com/"
+    task = carried(row)
+    assert isinstance(task, Task)
+    assert (task.state, task.failed, task.outcome_unknown) == (Task.COMPLETED, False, False)
+    assert (task.exit_status, nanoseconds(task.since)) == (3, NOW)
+    assert not task.callback.delivered
+
+
+def test_a_schedule_goes_on_from_now_with_what_it_has_counted() -> None:
+    row = TaskSchedule(name="nightly", cron="@daily", fired=4, last_slot=stamp(SECOND), paused=True)
+    schedule = carried(row)
+    assert isinstance(schedule, TaskSchedule)
+    assert nanoseconds(schedule.last_slot) == NOW
+    assert (schedule.fired, schedule.missed, schedule.paused) == (4, 0, True)
 
 
 def test_a_cell_is_missing_until_it_registers() -> None:

@@ -14,7 +14,17 @@ from diegod.raftbbs import core
 from diegod.v1.cell_pb2 import ControlCellRequest
 from diegod.v1.record_pb2 import Task
 from tests.unit.raftbbs.core.board import a_task, an_lrp
-from tests.unit.raftbbs.core.scenes import ANN, GOOD, OF_ROLLOUTS, SCENES, Scene
+from tests.unit.raftbbs.core.scenes import (
+    ANN,
+    GOOD,
+    OF_CALLBACKS,
+    OF_ROLLOUTS,
+    OF_SCHEDULES,
+    SCENES,
+    Scene,
+    a_schedule,
+    a_told_task,
+)
 
 CONFLICT, ILLEGAL = "ResourceConflict", "InvalidStateTransition"
 
@@ -223,6 +233,62 @@ CASES = [
 ]
 
 
+def _told_until_heard(scene: Scene) -> None:
+    """Its policy gives up only by itself: so the record stays."""
+    task = a_told_task()
+    task.task_guid, task.callback.give_up_after_ms = "t2", 60_000
+    scene.carried_out("desire_task", task=task)
+    scene.carried_out("cancel_task", task_guid="t2")
+
+
+def _second_task(scene: Scene) -> dict[str, object]:
+    return {"task_guid": "t2", "row_revision": scene.board.task("t2").provenance.revision}
+
+
+def _deleted(scene: Scene) -> None:
+    scene.carried_out("desire_task")
+    scene.carried_out("cancel_task", task_guid="t2")
+    scene.carried_out("delete_task", task_guid="t2")
+
+
+def _of_one_cell(scene: Scene) -> None:
+    task = a_task("t2")
+    task.needs.cell_id = "c2"
+    scene.carried_out("desire_task", task=task)
+
+
+CASES += [
+    # Tasks whose end is told, and what a schedule makes.
+    *map(_revision, (*OF_CALLBACKS, *OF_SCHEDULES)),
+    Case(
+        "expected_revision", "desire_schedule", CONFLICT, fields=lambda s: {"expected_revision": 1}
+    ),
+    _state("resolve_task", "being told"),
+    _state("claim_callback", "resolving"),
+    _state("finish_callback", "completed"),
+    _state("reopen_task", "completed"),
+    Case("untold", "claim_callback", ILLEGAL, "told"),
+    Case("untold", "expire_task", ILLEGAL, before=_told_until_heard, fields=_second_task),
+    Case("kept_guid", "desire_task", "ResourceExists", before=_deleted),
+    Case("only_cell", "place_task", CONFLICT, before=_of_one_cell, fields=_second_task),
+    *(Case("slot", kind, ILLEGAL, "fired") for kind in OF_SCHEDULES),
+    *(Case("not_paused", kind, ILLEGAL, "paused") for kind in OF_SCHEDULES),
+    Case(
+        "schedule_domain",
+        "desire_schedule",
+        "InvalidRequest",
+        "scheduled",
+        fields=lambda s: {"schedule": a_schedule(domain="other"), "definition": b"other"},
+    ),
+    Case(
+        "there",
+        "control_schedule",
+        "ResourceNotFound",
+        fields=lambda s: {"name": "nowhere"},
+    ),
+]
+
+
 def _of_another_domain() -> Any:
     other = an_lrp()
     other.domain = "other"
@@ -335,6 +401,7 @@ def test_a_second_result_changes_nothing(scene: Scene) -> None:
 
 RETRIED = [
     *("control_lrp", "retire_index", "control_cell", "evacuate_instance", "finish_rollout"),
+    *("resolve_task", "desire_schedule", "control_schedule", "upsert_domain", "fire_schedule"),
     *("scale_lrp", "desire_lrp", "place_task", "withdraw_task", "reject_task", "claim_instance")
 ]
 

@@ -132,11 +132,11 @@ def _commands(draw: st.DrawFn) -> c.Command:
             setattr(body, field.name, draw(_GUIDS))
         elif field.type in (field.TYPE_UINT64, field.TYPE_UINT32):
             setattr(body, field.name, draw(st.integers(0, 8)))
-    for row in ("task", "desired_lrp", "cell"):
+    for row in ("task", "schedule", "desired_lrp", "cell"):
         if row in body.DESCRIPTOR.fields_by_name:
             inner = getattr(body, row)
             inner.SetInParent()
-            for name in ("task_guid", "process_guid", "cell_id", "domain"):
+            for name in ("task_guid", "process_guid", "cell_id", "name", "domain"):
                 if name in inner.DESCRIPTOR.fields_by_name:
                     setattr(inner, name, draw(_GUIDS))
     return command
@@ -155,12 +155,8 @@ def test_two_members_come_to_the_same(
     dumps = []
     for board in boards:
         with board.environment.begin_read() as transaction:
-            tables = (
-                board.tables.changes,
-                board.tables.tasks.rows,
-                board.tables.actual_lrps.rows,
-                board.tables.counters,
-            )
+            names = board.environment.table_names()
+            tables = [board.environment.table(name) for name in names]
             dumps.append([list(transaction.scan(table)) for table in tables])
         board.environment.close()
     assert dumps[0] == dumps[1]

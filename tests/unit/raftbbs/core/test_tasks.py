@@ -95,6 +95,7 @@ def test_the_old_attempt_means_nothing_for_a_new_task_of_the_same_guid(board: Bo
     task = granted(board)
     assert not board.say("user/ann", cancel_task=c.CancelTask(task_guid="t1")).reason
     assert not board.say("user/ann", delete_task=c.DeleteTask(task_guid="t1")).reason
+    board.later(25 * 3600)
     desired(board)
     placed(board, "c2")
     late = c.CompleteTask(task_guid="t1", attempt=task.attempt)
@@ -238,7 +239,7 @@ def test_no_rule_leaves_the_table(board: Board, state: Task.State.ValueType, com
     else:
         assert not outcome.reason, outcome.message
         expected = task_lifecycle.TRANSITIONS[state, command]
-        assert (after.state if after is not None else None) == expected
+        assert (after.state if after is not None else None) in expected
 
 
 @pytest.mark.parametrize("unknown", [False, True])

@@ -188,3 +188,20 @@ async def test_a_page_token_of_nobodys_is_refused(tmp_path: Path) -> None:
         for token in ("zz", "0", "00" * 600):
             listing = service.list(api.ListTasksRequest(page_token=token), ANN)
             assert await refusal_of_stream(listing) is Reason.INVALID_REQUEST
+
+
+async def test_one_caller_resolves_a_task(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        service = TaskService(bbs.access)
+        await service.desire(_desire(), ANN)
+        request = api.ResolveTaskRequest(request_id="r1", task_guid="t1")
+        early = await refused(service.resolve(request, ANN))
+        assert early.reason is Reason.INVALID_STATE_TRANSITION
+        await service.cancel(api.CancelTaskRequest(task_guid="t1"), ANN)
+        assert (await service.resolve(request, ANN)).task.state == Task.RESOLVING
+        assert (await service.resolve(request, ANN)).task.state == Task.RESOLVING  # a retry
+        second = await refused(service.resolve(api.ResolveTaskRequest(task_guid="t1"), ANN))
+        assert second.reason is Reason.INVALID_STATE_TRANSITION
+        await service.delete(api.DeleteTaskRequest(task_guid="t1"), ANN)
+        kept = await refused(service.desire(_desire(), ANN))
+        assert kept.reason is Reason.RESOURCE_EXISTS

@@ -10,7 +10,7 @@ from diegod.raftbbs.replica import Replica
 from diegod.raftbbs.store import identity
 from diegod.raftbbs.store.identity import Birth, Voter
 from diegod.raftbbs.store.tables import Tables
-from diegod.v1.record_pb2 import Cell, DesiredLrp, Task
+from diegod.v1.record_pb2 import Cell, DesiredLrp, Task, TaskSchedule
 from diegod.world.ids import SeededIds
 
 MAP_SIZE = 256 << 20
@@ -55,8 +55,8 @@ def _story(lrps: int) -> Iterator[list[c.Command]]:
     for number in range(lrps):
         guid = f"lrp-{number:04}"
         definition = guid.encode() * (20 if number % 10 else 800)  # some have pages of their own
-        row = DesiredLrp(process_guid=guid, domain="default", instances=2)
-        desire = c.DesireLrp(desired_lrp=row, definition=definition)
+        lrp = DesiredLrp(process_guid=guid, domain="default", instances=2)
+        desire = c.DesireLrp(desired_lrp=lrp, definition=definition)
         created = [
             c.CreateInstance(process_guid=guid, index=index, desired_revision=revision + 1)
             for index in range(2)
@@ -81,6 +81,9 @@ def _story(lrps: int) -> Iterator[list[c.Command]]:
             delete = c.DeleteTask(task_guid=task.task_guid)
             yield [c.Command(by="user/ann", delete_task=delete)]
             revision += 1
+    row = TaskSchedule(name="nightly", domain="default", cron="@daily")
+    schedule = c.DesireSchedule(schedule=row, definition=b"s", task_definition=b"t")
+    yield [c.Command(by="user/ann", desire_schedule=schedule)]
 
 
 def _registered(cell_id: str) -> c.Command:

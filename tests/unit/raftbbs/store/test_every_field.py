@@ -25,16 +25,28 @@ from diegod.raftbbs.store.state import StateWriter
 from diegod.raftbbs.store.tables import number_key
 from diegod.security.at_rest import NO_KEYS, Keyring
 from diegod.v1 import definition_pb2, options_pb2, record_pb2
-from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition
-from diegod.v1.record_pb2 import Change, DesiredLrp, LrpVersion, Provenance, Task
+from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition, TaskScheduleDefinition
+from diegod.v1.record_pb2 import (
+    Change,
+    DesiredLrp,
+    LrpVersion,
+    Provenance,
+    Task,
+    TaskSchedule,
+    Transition,
+)
 from tests.unit.raftbbs.bbs import Parts, parts
 from tests.unit.raftbbs.store.keyrings import ring
 
 Path_ = tuple[FieldDescriptor, ...]
 
 ROWS: tuple[type[Message], ...] = get_args(Row)
-DEFINITIONS = {TaskDefinition: Task, LrpDefinition: DesiredLrp}
-ROOTS: tuple[type[Message], ...] = (Batch, *ROWS, *DEFINITIONS, Change, LrpVersion)
+DEFINITIONS = {
+    TaskDefinition: Task,
+    LrpDefinition: DesiredLrp,
+    TaskScheduleDefinition: TaskSchedule,
+}
+ROOTS: tuple[type[Message], ...] = (Batch, *ROWS, *DEFINITIONS, Change, LrpVersion, Transition)
 
 #: What a message is found by. Keys of the store can't be encrypted: it sorts by them.
 KEYS = {
@@ -45,6 +57,7 @@ KEYS = {
     "diegod.v1.Cell.cell_id",
     "diegod.v1.Domain.domain",
     "diegod.v1.Lock.name",
+    "diegod.v1.TaskSchedule.name",
 }
 #: Messages of these files that are stored nowhere: an answer, and what no command carries yet.
 NEVER_STORED = {"diegod.internal.v1.Outcome", "diegod.internal.v1.Member"}
@@ -148,6 +161,10 @@ def write_state(made: Parts) -> None:
                 key = number_key(revision) + b"\0"
                 stored = planted.message.SerializeToString()
                 transaction.put(made.tables.changes, key, stored)
+            elif planted.root is Transition:
+                key = b"t" + number_key(revision)
+                stored = planted.message.SerializeToString()
+                transaction.put(made.tables.stories, key, stored)
         writer.close(10**6)
 
 

@@ -18,7 +18,7 @@ from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.raftbbs.store.verification import RowsDamaged
 from diegod.raftbbs.store.versions import version_key
-from diegod.v1.record_pb2 import DesiredLrp, LrpVersion, Task
+from diegod.v1.record_pb2 import DesiredLrp, LrpVersion, Task, Transition
 from tests.unit.raftbbs.store.keyrings import ring
 from tests.unit.raftbbs.store.stores import MAP_SIZE, write_store
 
@@ -166,6 +166,30 @@ def _row_of_an_earlier_day(tables: Tables, transaction: WriteTransaction) -> Non
     tables.tasks.put(transaction, number, row)
 
 
+def _kept_guid_without_an_end(tables: Tables, transaction: WriteTransaction) -> None:
+    ends = tables.tombstones_by_end
+    transaction.delete(ends, _first(transaction, ends)[0])
+
+
+def _schedule_without_a_task(tables: Tables, transaction: WriteTransaction) -> None:
+    transaction.delete(tables.schedule_task_definitions, b"nightly")
+
+
+def _schedule_under_another_name(tables: Tables, transaction: WriteTransaction) -> None:
+    _, row = _first(transaction, tables.task_schedules.rows)
+    transaction.put(tables.task_schedules.rows, b"other", row)
+
+
+def _definition_of_no_schedule(tables: Tables, transaction: WriteTransaction) -> None:
+    transaction.put(tables.schedule_definitions, b"other", b"x")
+
+
+def _story_of_what_is_to_come(tables: Tables, transaction: WriteTransaction) -> None:
+    key, _ = _first(transaction, tables.stories)
+    line = Transition(revision=10**9).SerializeToString()
+    transaction.put(tables.stories, key, line)
+
+
 def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
     definitions = tables.task_definitions
     key, _ = _first(transaction, definitions)
@@ -200,6 +224,17 @@ def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
         (_counters_cut_short, "unpack requires a buffer"),
         (_row_of_an_earlier_day, r"the task 't\S*' is as revision \d+ left it, and its last"),
         (_no_row, "Error parsing message"),
+        (_kept_guid_without_an_end, "the table tombstone_by_end is not of the guids that are kept"),
+        (
+            _schedule_without_a_task,
+            "the table schedule_task_definition is not of the schedules that are",
+        ),
+        (_schedule_under_another_name, "the table task_schedule has a row under another name"),
+        (
+            _definition_of_no_schedule,
+            "the table schedule_definition is not of the schedules that are",
+        ),
+        (_story_of_what_is_to_come, "the table story tells what has not been"),
         (_wrong_checksum, "a value in task_definition has a wrong checksum"),
     ],
 )
