@@ -1,16 +1,17 @@
-"""`python -m tests.bench [writes] [tasks] [instances] [at_rest]`"""
+"""`python -m tests.bench [writes] [tasks] [instances] [at_rest] [convergence]`"""
 
 import asyncio
 import sys
 
 from diegod.telemetry import logs
-from tests.bench import at_rest, instances, tasks, writes
+from tests.bench import at_rest, convergence, instances, tasks, writes
 
 _SECTIONS = {
     "writes": writes.run,
     "tasks": tasks.run,
     "instances": instances.run,
     "at_rest": at_rest.run,
+    "convergence": convergence.run,
 }
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from diegod.raftbbs.core.stamps import nanoseconds
 from diegod.raftbbs.edge.access import unhurried
+from diegod.raftbbs.edge.held_back import StaleDomains, mass_loss_of
 from diegod.raftbbs.store.state import StateView
 from diegod.v1.cluster_pb2 import GetStatusReply, LrpShortfall
 from diegod.v1.definition_pb2 import LrpDefinition
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Rollout, Task
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Lock, Rollout, Task
 
 #: How many LRPs that are short of instances are named; all are counted.
 SHORTFALLS_MAX = 100
@@ -28,17 +29,21 @@ async def overview(state: StateView) -> GetStatusReply:
     reply = GetStatusReply(revision=state.counters().revision)
     reply.collected_tasks = state.counters().collected_tasks
     await _count_tasks(state, reply)
-    counted = await _count_instances(state, reply)
+    stale = StaleDomains(state)
+    counted = await _count_instances(state, reply, stale)
     await _count_lrps(state, reply, counted)
-    reply.brain_id = _brain_id(state)
+    reply.stale_domains.extend(stale.names)
+    lock = state.lock(_BRAINS_LOCK)
+    reply.brain_id = _brain_id(lock)
+    if (loss := mass_loss_of(state, lock)) is not None:
+        reply.mass_loss.CopyFrom(loss)
     for cell in state.tables.cells.scan(state.transaction):
         reply.cells[Cell.State.Name(cell.state)] += 1
     return reply
 
 
-def _brain_id(state: StateView) -> str:
+def _brain_id(lock: Lock | None) -> str:
     """After a restore the lock is the BBS's own for a while."""
-    lock = state.lock(_BRAINS_LOCK)
     role, _, name = lock.owner.partition("/") if lock is not None else ("", "", "")
     return name if role == "brain" else ""
 
@@ -57,10 +62,13 @@ def _ended(task: Task) -> int:
     return nanoseconds(task.completed_at)
 
 
-async def _count_instances(state: StateView, reply: GetStatusReply) -> dict[str, _Counted]:
+async def _count_instances(
+    state: StateView, reply: GetStatusReply, stale: StaleDomains
+) -> dict[str, _Counted]:
     """The instances of each process that are in their ordinary place."""
     counted: dict[str, _Counted] = defaultdict(_Counted)
     async for _, actual in unhurried(state.tables.actual_lrps.scan(state.transaction)):
+        stale.note(actual)
         if actual.presence == ActualLrp.ORDINARY:
             reply.instances[ActualLrp.State.Name(actual.state)] += 1
             counted[actual.process_guid].rows += 1

@@ -18,7 +18,10 @@ from diegod.raftbbs.core.decision import Changed, Refused
 from diegod.raftbbs.core.stamps import NS, stamp
 from diegod.raftbbs.core.view import Context
 from diegod.v1 import record_pb2 as r
+from diegod.v1.cell_pb2 import ControlCellRequest
+from diegod.v1.definition_pb2 import UpdatePolicy
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
+from diegod.v1.lrp_pb2 import ControlLrpRequest
 from diegod.v1.task_pb2 import ControlScheduleRequest
 
 Row = TypeVar("Row", bound=Message)
@@ -322,6 +325,7 @@ class People:
         self.board.do("user/alice", control_schedule=control)
 
     def lrp(self, guid: str, instances: int = 1, definition: str = "v1", **fields: object) -> None:
+        fields.setdefault("update", UpdatePolicy(min_healthy_ms=0))
         row = r.DesiredLrp(
             process_guid=guid,
             domain="default",
@@ -339,6 +343,26 @@ class People:
     def remove_lrp(self, guid: str) -> None:
         self.board.do("user/alice", remove_lrp=c.RemoveLrp(process_guid=guid))
 
+    def control(self, guid: str, verb: str, to_version: int = 0) -> None:
+        """STOP, START, RESTART, PAUSE, RESUME, PROMOTE, ROLLBACK."""
+        named = ControlLrpRequest.Verb.Value(verb)
+        command = c.ControlLrp(process_guid=guid, verb=named, to_version=to_version)
+        self.board.do("user/alice", control_lrp=command)
+
+    def retire(self, guid: str, index: int) -> None:
+        retire = c.RetireIndex(process_guid=guid, index=index)
+        self.board.do("user/alice", retire_index=retire)
+
+    def cell_is(self, verb: str, cell_id: str, deadline_s: float = 600) -> None:
+        """CORDON, UNCORDON, DRAIN, REMOVE, ACCEPT_LOSS."""
+        named = ControlCellRequest.Verb.Value(verb)
+        control = c.ControlCell(cell_id=cell_id, verb=named, deadline_ms=int(deadline_s * 1000))
+        self.board.do("user/alice", control_cell=control)
+
+    def freshen(self, domain: str, ttl_s: int = 0) -> None:
+        upsert = c.UpsertDomain(domain=domain, ttl_s=ttl_s)
+        self.board.do("user/alice", upsert_domain=upsert)
+
     def start_task(self, guid: str) -> None:
         task = self.board.task(guid)
         assert task is not None
@@ -355,9 +379,19 @@ class People:
         claim = c.ClaimInstance(instance_guid=row.instance_guid)
         self.board.do(f"cell/{row.placed_cell_id}", claim_instance=claim)
 
-    def run(self, row: r.ActualLrp) -> None:
-        start = c.StartInstance(instance_guid=row.instance_guid, routable=True)
+    def run(self, row: r.ActualLrp, routable: bool = True) -> None:
+        start = c.StartInstance(instance_guid=row.instance_guid, routable=routable)
         self.board.do(f"cell/{row.placed_cell_id}", start_instance=start)
+
+    def run_again(self, row: r.ActualLrp, routable: bool) -> None:
+        """What its readiness checks say, of one that was started."""
+        start = c.StartInstance(instance_guid=row.instance_guid, routable=routable)
+        self.board.do(f"cell/{row.cell_id}", start_instance=start)
+
+    def remove_row(self, row: r.ActualLrp) -> None:
+        """It ended as it was asked to, or its cell has nothing of it any more."""
+        remove = c.RemoveInstance(instance_guid=row.instance_guid)
+        self.board.do(f"cell/{row.cell_id}", remove_instance=remove)
 
     def crash(self, row: r.ActualLrp) -> None:
         crash = c.CrashInstance(instance_guid=row.instance_guid, crash_reason="exit status 1")

@@ -5,9 +5,8 @@ time. An LRP that must not run twice at one place has one instance stopped after
 only while all others run. At the deadline what is left is stopped.
 """
 
-from diegod.scheduler.core.lrps.evacuation import is_past_deadline, moving_count
+from diegod.scheduler.core.lrps.evacuation import moving_count
 from diegod.scheduler.core.lrps.process import Process, Slot
-from diegod.scheduler.core.lrps.steps import evacuation
 from diegod.v1.record_pb2 import ActualLrp
 
 
@@ -22,31 +21,17 @@ def move_away(process: Process) -> None:
         why = f"cell {row.cell_id} is being drained"
         if row.state == ActualLrp.CLAIMED:
             process.end(row, why)
-        elif is_past_deadline(process, row):
+        elif process.is_past_deadline(row):
             process.end(row, f"the deadline of the drain of cell {row.cell_id} is over")
         elif not process.rules.starts_first:
             if all_serve(process):
                 process.end(row, why)
-        elif moving + process.begun < process.rules.max_in_flight and stands_alone(slot):
-            begin_moving(process, slot, row, why)
-
-
-def begin_moving(process: Process, slot: Slot, row: ActualLrp, why: str) -> bool:
-    """The instance serves on, and another one is made in its place."""
-    if not process.unless_held(row, evacuation(row, why), process.creation(slot, why)):
-        return False
-    process.begun += 1
-    slot.evacuating.append(row)
-    return True
-
-
-def stands_alone(slot: Slot) -> bool:
-    """Whether no other instance stands in for the ordinary one, or lingers."""
-    return not slot.evacuating and not slot.suspects
+        elif moving + process.begun < process.rules.max_in_flight and process.stands_alone(slot):
+            process.begin_moving(slot, row, why)
 
 
 def all_serve(process: Process) -> bool:
-    return all(process.serves(row) for _, row in process.places())
+    return all(process.serves(slot.ordinary) for slot in process.slots.values())
 
 
 def _has_to_move(process: Process, slot: Slot) -> bool:

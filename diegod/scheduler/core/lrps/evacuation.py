@@ -6,7 +6,6 @@ yet, and the way back needs it.
 """
 
 from diegod.scheduler.core.lrps.process import Process, Slot
-from diegod.scheduler.core.snapshot import seconds
 from diegod.v1.record_pb2 import ActualLrp
 
 
@@ -30,17 +29,11 @@ def why_ended(process: Process, slot: Slot, row: ActualLrp) -> str:
     """Why an evacuating instance ends now; empty: it serves on."""
     if slot.returning is None and process.is_healthy(slot.ordinary):
         return "its replacement runs"
-    if is_past_deadline(process, row):
+    if process.is_past_deadline(row):
         return f"the deadline of the drain of cell {row.cell_id} is over"
     if not process.rules.starts_first:
         return "its LRP stops an instance before its replacement is made"
     return ""
-
-
-def is_past_deadline(process: Process, row: ActualLrp) -> bool:
-    """Whether its cell is drained and the time for that is over."""
-    cell = process.drained_cell(row)
-    return cell is not None and process.sheet.is_due(process.key, seconds(cell.drain.deadline_at))
 
 
 def moving_count(process: Process) -> int:

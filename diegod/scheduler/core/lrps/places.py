@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from diegod.scheduler.core.lrps.global_places import global_process
-from diegod.scheduler.core.lrps.process import Place, Process, Slot, is_settled
+from diegod.scheduler.core.lrps.process import Place, Process, Slot
 from diegod.scheduler.core.repairs import Sheet
 from diegod.scheduler.core.snapshot import Snapshot
 from diegod.v1.definition_pb2 import LrpDefinition
@@ -42,11 +42,15 @@ def _replicated(sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]) 
     settled: dict[Place, ActualLrp] = {}
     unsettled: list[ActualLrp] = []
     extra: list[ActualLrp] = []
-    for row in rows:
-        if row.index >= count:
+    running, ordinary = ActualLrp.RUNNING, ActualLrp.ORDINARY
+    for row in rows:  # `is_settled`, spelled out: there may be thousands of rows
+        index = row.index
+        if index >= count:
             extra.append(row)
-        elif is_settled(row) and row.cell_id in steady:
-            settled[row.index] = row
+        elif row.state != running or row.presence != ordinary or row.stopping:
+            unsettled.append(row)
+        elif row.cell_id in steady:
+            settled[index] = row
         else:
             unsettled.append(row)
     slots: dict[Place, Slot] = {}

@@ -7,11 +7,12 @@ A place is where an LRP is to have one instance: an index, or a cell if the LRP 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import CreateInstance
 from diegod.scheduler.core.decision import process_key
-from diegod.scheduler.core.lrps.steps import Step, retirement
+from diegod.scheduler.core.lrps.steps import Step, evacuation, retirement
 from diegod.scheduler.core.lrps.update_rules import UpdateRules
 from diegod.scheduler.core.repairs import Sheet
 from diegod.scheduler.core.snapshot import Snapshot, seconds
@@ -48,6 +49,18 @@ class Slot:
         yield from self.suspects
 
 
+@dataclass(frozen=True)
+class Tally:
+    count: int
+    old: Sequence[ActualLrp]
+    healthy: Sequence[ActualLrp]  # of the definition that is wanted
+
+    @property
+    def unfinished(self) -> int:
+        """How many are of the definition that is wanted, and not healthy yet."""
+        return self.count - len(self.old) - len(self.healthy)
+
+
 class Process:
     """`settled`: the ordinary instances that run where they may stay, whatever their definition;
     `slots`: the places to look at, some of which have a settled instance as well; `extra`: what is
@@ -72,6 +85,7 @@ class Process:
         self.extra = extra
         self.begun = 0  # instances that this pass has told to serve until they are replaced
         self._ended: set[str] = set()
+        self._returned: set[str] = set()
         for slot in slots.values():
             slot.evacuating.sort(key=_guid)
             slot.suspects.sort(key=_guid)
@@ -99,7 +113,7 @@ class Process:
     def is_healthy(self, row: ActualLrp | None) -> bool:
         """It serves, takes traffic, and has run for long enough; if only that is to come, it is a
         deadline."""
-        if row is None or not self.serves(row) or not row.routable:
+        if row is None or not row.routable or not self.serves(row):
             return False
         return self.sheet.is_due(self.key, seconds(row.since) + self.rules.min_healthy_s)
 
@@ -109,6 +123,11 @@ class Process:
         if not cell_id or cell_id in self.snapshot.steady or not self.snapshot.is_present(cell_id):
             return None
         return self.snapshot.cells[cell_id]
+
+    def is_past_deadline(self, row: ActualLrp) -> bool:
+        """Whether its cell is drained and the time for that is over."""
+        cell = self.drained_cell(row)
+        return cell is not None and self.sheet.is_due(self.key, seconds(cell.drain.deadline_at))
 
     # What may be asked of the whole.
 
@@ -122,7 +141,8 @@ class Process:
     def waits_for_old(self) -> bool:
         """Of an LRP whose versions must never run side by side: whether an old one is left."""
         return self.rules.recreates and any(
-            self.is_old(row) and not self.goes_at_once(row) for row in self.rows()
+            self.is_old(row) and not self.goes_at_once(row)
+            for row in chain(self.rows(), self.extra)
         )
 
     def may_create(self, slot: Slot) -> bool:
@@ -142,15 +162,26 @@ class Process:
         for slot in self.slots.values():
             yield from slot.rows()
 
-    def places(self) -> Iterator[tuple[Slot | None, ActualLrp | None]]:
-        """Each place that takes an instance now, with its slot if it needs a look, and with its
-        ordinary instance if there is one."""
-        for place, row in self.settled.items():
-            if place not in self.slots and self._takes(row.cell_id):
-                yield None, row
-        for slot in self.slots.values():
-            if self._takes(slot.cell_id):
-                yield slot, slot.ordinary
+    @cached_property
+    def tally(self) -> "Tally":
+        """Of the settled instances at places that need no look."""
+        wanted, rolls = self.desired.definition_revision, self.desired.rollout.state
+        rows = [
+            row
+            for place, row in self.settled.items()
+            if place not in self.slots and self._takes(row.cell_id)
+        ]
+        old = [row for row in rows if row.definition_revision != wanted]
+        if not old and rolls == Rollout.DONE:
+            return Tally(len(rows), old, rows)  # nobody asks how healthy they are
+        healthy = [
+            row for row in rows if row.definition_revision == wanted and self.is_healthy(row)
+        ]
+        return Tally(len(rows), old, healthy)
+
+    def open_slots(self) -> Iterator[Slot]:
+        """The slots of places that take an instance now."""
+        return (slot for slot in self.slots.values() if self._takes(slot.cell_id))
 
     # What may be done.
 
@@ -165,12 +196,41 @@ class Process:
 
     def end(self, row: ActualLrp, reason: str) -> bool:
         """Unless its cell has been asked already, or a mass loss holds."""
-        if row.instance_guid in self._ended or (row.stopping and not self.goes_at_once(row)):
+        if row.instance_guid in self._ended or row.instance_guid in self._returned:
+            return False
+        if row.stopping and not self.goes_at_once(row):
             return False
         if not self.unless_held(row, retirement(row, reason)):
             return False
         self._ended.add(row.instance_guid)
         return True
+
+    def stands_alone(self, slot: Slot) -> bool:
+        """Whether no other instance stands in for the ordinary one, or lingers after this pass."""
+        return all(
+            row.instance_guid in self._ended and self.goes_at_once(row)
+            for row in slot.evacuating + slot.suspects
+        )
+
+    def begin_moving(self, slot: Slot, row: ActualLrp, why: str) -> bool:
+        """The instance serves on, and another one is made in its place."""
+        if row.instance_guid in self._returned:
+            return False
+        if not self.unless_held(row, evacuation(row, why), self.creation(slot, why)):
+            return False
+        self.begun += 1
+        slot.evacuating.append(row)
+        return True
+
+    def has_returned(self, slot: Slot) -> None:
+        """From here on the rules see it as it is about to be; the next step on it needs the row's
+        next version."""
+        row = slot.returning
+        assert row is not None
+        slot.evacuating = [each for each in slot.evacuating if each is not row]
+        slot.suspects = [each for each in slot.suspects if each is not row]
+        slot.ordinary, slot.returning = row, None
+        self._returned.add(row.instance_guid)
 
     def unless_held(self, row: ActualLrp, *steps: Step) -> bool:
         """Steps that end or replace this row."""
@@ -188,9 +248,11 @@ class Process:
         return next((row for row in slot.evacuating if self._is_wanted_back(slot, row)), None)
 
     def _is_back(self, suspect: ActualLrp) -> bool:
+        """On a cell that is drained it stays suspect until its replacement runs, as an evacuating
+        one does; at the deadline it is ended as an ordinary one."""
         if suspect.stopping or not self.snapshot.is_present(suspect.cell_id):
             return False
-        return not (self.rules.recreates and self.is_rolling and self.is_old(suspect))
+        return self.drained_cell(suspect) is None or self.is_past_deadline(suspect)
 
     def _is_wanted_back(self, slot: Slot, row: ActualLrp) -> bool:
         """What the brain moved away for a reason that is gone: a rollout that was taken back, a

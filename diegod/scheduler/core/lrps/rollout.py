@@ -6,7 +6,6 @@ that can't. Of what serves, as many are replaced at a time as the update allows;
 is not healthy yet counts against that, so an update that does not work stops by itself.
 """
 
-from diegod.scheduler.core.lrps.drain import begin_moving, stands_alone
 from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.scheduler.core.lrps.steps import retirement
 from diegod.v1.record_pb2 import ActualLrp, Rollout
@@ -41,10 +40,10 @@ def begin_replacing(process: Process) -> None:
     if not old:
         return
     room = min(_room(process), _canaries_left(process, len(old)))
-    for slot, row in reversed(old):
+    for row in reversed(old):
         if room <= 0:
             return
-        room -= _replace(process, slot, row)
+        room -= _replace(process, row)
 
 
 def is_canary_phase(process: Process) -> bool:
@@ -55,44 +54,44 @@ def is_canary_phase(process: Process) -> bool:
     return process.rules.canaries > 0 and not rollout.promoted
 
 
-def _replace(process: Process, slot: Slot, row: ActualLrp) -> bool:
-    if process.rules.starts_first:
-        return begin_moving(process, slot, row, _REPLACED)
-    return process.end(row, _REPLACED)
+def _replace(process: Process, row: ActualLrp) -> bool:
+    if not process.rules.starts_first:
+        return process.end(row, _REPLACED)
+    slot = process.slots.get(row.index) or Slot(row.index, ordinary=row)
+    return process.begin_moving(slot, row, _REPLACED)
 
 
 def _end_all_old(process: Process) -> None:
+    """A suspect one aside: whether it still runs is not known, and it goes when its replacement
+    runs or it is back."""
     for row in sorted(process.rows(), key=lambda row: (row.index, row.instance_guid)):
-        if process.is_old(row) and not process.goes_at_once(row):
-            process.end(row, f"{_REPLACED}, and all old instances end before new ones are made")
-    for slot in process.slots.values():
-        for row in slot.suspects + slot.evacuating:
-            if process.is_old(row) and process.is_lost(row):
-                process.end(row, _REPLACED)
-
-
-def _old_that_serve(process: Process) -> list[tuple[Slot, ActualLrp]]:
-    """In the order of their places, where nothing is being replaced already."""
-    old = []
-    for slot, row in process.places():
-        if row is None or not process.is_old(row) or not process.serves(row):
+        if row.presence == ActualLrp.SUSPECT or process.goes_at_once(row):
             continue
-        if slot is None:
-            slot = Slot(row.index, row.cell_id if process.is_global else "", row)
-        if stands_alone(slot):
-            old.append((slot, row))
-    old.sort(key=lambda pair: (pair[0].cell_id, pair[0].index))
-    return old
+        if process.is_old(row):
+            process.end(row, f"{_REPLACED}, and all old instances end before new ones are made")
+
+
+def _old_that_serve(process: Process) -> list[ActualLrp]:
+    """In the order of their places, where nothing is being replaced already."""
+    old = [
+        slot.ordinary
+        for slot in process.open_slots()
+        if slot.ordinary is not None
+        and process.stands_alone(slot)
+        and process.is_old(slot.ordinary)
+        and process.serves(slot.ordinary)
+    ]
+    return sorted([*old, *process.tally.old], key=lambda row: row.index)
 
 
 def _room(process: Process) -> int:
     """How many more replacements may begin."""
-    unfinished = unavailable = 0
-    for slot, row in process.places():
+    unfinished = unavailable = process.tally.unfinished
+    for slot in process.open_slots():
+        row = slot.ordinary
         is_done = process.serves(row) if row and process.is_old(row) else process.is_healthy(row)
-        stood_in = slot is not None and _has_a_stand_in(process, slot)
         unfinished += not is_done
-        unavailable += not is_done and not stood_in
+        unavailable += not is_done and not _has_a_stand_in(process, slot)
     room = process.rules.max_in_flight - unfinished - process.begun
     if not process.rules.starts_first:
         room = min(room, process.rules.max_unavailable - unavailable - process.begun)
@@ -102,7 +101,7 @@ def _room(process: Process) -> int:
 def _canaries_left(process: Process, old_count: int) -> int:
     if not is_canary_phase(process):
         return old_count
-    places = sum(1 for _ in process.places())
+    places = process.tally.count + sum(1 for _ in process.open_slots())
     return process.rules.canaries - (places - old_count)
 
 

@@ -47,9 +47,11 @@ def take_back(process: Process) -> None:
         step = return_of(slot.returning)
         if slot.ordinary is None:
             process.sheet.decide(process.key, *step)
+            process.has_returned(slot)
         elif process.goes_at_once(slot.ordinary):
             end = retirement(slot.ordinary, f"not needed: {step[1]}")
-            process.unless_held(slot.ordinary, end, step)
+            if process.unless_held(slot.ordinary, end, step):
+                process.has_returned(slot)
         else:
             process.end(slot.ordinary, f"not needed: {step[1]}")
 

@@ -8,12 +8,14 @@ lost cells. Where nobody asked, it is done while the domain is fresh.
 from collections.abc import Collection
 
 from diegod.internal.v1.command_pb2 import ForgetLrp
-from diegod.models.freshness import is_fresh, needs_freshness
+from diegod.models.domain_freshness import is_fresh, waits_for_freshness
 from diegod.scheduler.core.decision import process_key
 from diegod.scheduler.core.lrps.process import Process, is_on_cell
 from diegod.scheduler.core.lrps.steps import retirement
 from diegod.scheduler.core.repairs import Sheet
 from diegod.v1.record_pb2 import ActualLrp
+
+_NS = 1_000_000_000
 
 
 def end_unwanted(sheet: Sheet, rows: Collection[ActualLrp]) -> None:
@@ -26,8 +28,7 @@ def end_unwanted(sheet: Sheet, rows: Collection[ActualLrp]) -> None:
 def retire_extra(process: Process) -> None:
     sheet, desired = process.sheet, process.desired
     for row in process.extra:
-        is_asked_for = process.is_global or not needs_freshness(row, desired)
-        if is_asked_for or _is_domain_fresh(sheet, row):
+        if not waits_for_freshness(row, desired) or _is_domain_fresh(sheet, row):
             _end(sheet, row, _why_extra(process))
 
 
@@ -56,13 +57,13 @@ def _why_extra(process: Process) -> str:
 
 
 def _is_domain_fresh(sheet: Sheet, row: ActualLrp) -> bool:
-    return is_fresh(row.domain, sheet.snapshot.domains.get(row.domain), sheet.now)
+    return is_fresh(row.domain, sheet.snapshot.domains.get(row.domain), int(sheet.now * _NS))
 
 
 def _is_ended_now(process: Process, row: ActualLrp) -> bool:
     """Whether this pass removes the row."""
-    needs_fresh = needs_freshness(row, process.desired)
-    if needs_fresh and not _is_domain_fresh(process.sheet, row):
+    is_kept = waits_for_freshness(row, process.desired)
+    if is_kept and not _is_domain_fresh(process.sheet, row):
         return False
     return process.goes_at_once(row) and not _is_held(process.sheet, row)
 

@@ -39,11 +39,12 @@ def verdict(process: Process) -> Verdict:
         return crashed
     if state != Rollout.ROLLING:
         return None
-    places = [row for _, row in process.places()]
+    tally, places = process.tally, [slot.ordinary for slot in process.open_slots()]
     healthy = [row for row in places if row and not process.is_old(row) and process.is_healthy(row)]
-    if len(healthy) == len(places):
+    healthy += tally.healthy
+    if len(healthy) == tally.count + len(places):
         return Done()
-    old_count = sum(1 for row in places if row is not None and process.is_old(row))
+    old_count = len(tally.old) + sum(1 for row in places if row and process.is_old(row))
     if old_count and is_canary_phase(process) and len(healthy) >= process.rules.canaries:
         return CanariesHealthy(len(healthy))
     return _too_slow(process, healthy)

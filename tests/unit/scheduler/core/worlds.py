@@ -13,7 +13,7 @@ from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.repairs import Repairs
 from diegod.scheduler.core.snapshot import Key, Snapshot
 from diegod.scheduler.strategies.spread import Spread
-from diegod.v1.record_pb2 import ActualLrp
+from diegod.v1.record_pb2 import ActualLrp, Rollout
 from tests.unit.scheduler.board import LOCK, Board, People
 
 BRAIN = "brain/brain-1"
@@ -78,9 +78,25 @@ class World:
                 return
         raise AssertionError("brain and cells never came to rest")
 
+    def settle_in_time(self, steps: int = 200) -> None:
+        """The same, and whatever time alone brings about."""
+        for _ in range(steps):
+            self.settle()
+            if (at := self.repairs().next_deadline) is None:
+                return
+            self.wait(max(0.0, at - self.board.now))
+        raise AssertionError("something was due again and again")
+
+    def rollout(self, process_guid: str) -> str:
+        """Its state, by name."""
+        return Rollout.State.Name(self.board.desired_lrp(process_guid).rollout.state)
+
     def instance(self, process_guid: str, index: int) -> ActualLrp:
         """The ordinary one."""
         return self._only(process_guid, index, ActualLrp.ORDINARY)
+
+    def evacuating(self, process_guid: str, index: int) -> ActualLrp:
+        return self._only(process_guid, index, ActualLrp.EVACUATING)
 
     def suspect(self, process_guid: str, index: int) -> ActualLrp:
         return self._only(process_guid, index, ActualLrp.SUSPECT)
@@ -107,6 +123,16 @@ def described(decision: Decision) -> str:
 def _state(row: ActualLrp) -> str:
     words = [str(row.index), ActualLrp.State.Name(row.state)]
     words += [cell for cell in [row.cell_id or row.placed_cell_id] if cell]
-    words += ["SUSPECT"] if row.presence == ActualLrp.SUSPECT else []
+    words += [ActualLrp.Presence.Name(row.presence)] if row.presence else []
     words += ["stopping"] if row.stopping else []
     return " ".join(words)
+
+
+def a_world(cells: int = 2, instances: int = 2, **lrp: object) -> World:
+    """So many cells, and an LRP "web" with all its instances running."""
+    world = World()
+    for number in range(1, cells + 1):
+        world.people.cell(f"cell-{number}", zone=f"z{number}")
+    world.people.lrp("web", instances, **lrp)
+    world.settle_in_time()
+    return world
