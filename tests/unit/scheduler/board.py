@@ -388,6 +388,11 @@ class People:
         start = c.StartInstance(instance_guid=row.instance_guid, routable=routable)
         self.board.do(f"cell/{row.cell_id}", start_instance=start)
 
+    def remove_row(self, row: r.ActualLrp) -> None:
+        """It ended as it was asked to, or its cell has nothing of it any more."""
+        remove = c.RemoveInstance(instance_guid=row.instance_guid)
+        self.board.do(f"cell/{row.cell_id}", remove_instance=remove)
+
     def crash(self, row: r.ActualLrp) -> None:
         crash = c.CrashInstance(instance_guid=row.instance_guid, crash_reason="exit status 1")
         self.board.do(f"cell/{row.cell_id}", crash_instance=crash)
