@@ -78,3 +78,11 @@ def test_a_brain_that_has_just_begun_decides_the_same() -> None:
     fresh.at = seen.at
     one, other = (converge(s, all_keys(s), world.board.now) for s in (seen, fresh))
     assert one.decisions == other.decisions
+
+
+def test_also_of_nothing_it_says_whether_a_mass_loss_holds() -> None:
+    world = a_busy_world()
+    world.people.lose("cell-2", "cell-3")
+    snapshot = world.snapshot()
+    (part,) = sliced(snapshot, [], lambda: 10)
+    assert converge(snapshot, part, world.board.now).mass_loss is not None
