@@ -265,10 +265,12 @@ _BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
 #: Where a case of the test has another name than the guard.
 _CASE = {"own_cell": "cell", "unowned": "owner"}
 
+#: What is retired may be in any state; what is reinstated evacuates, so it runs.
+_IN_MANY_STATES = ("retire_instance", "reinstate_instance")
 _STATES = {
     "task": (*_REPAIRS_OF_TASKS, "start_task", "reject_task", "complete_task", "delete_task"),
     "actual_lrp": (
-        *(each for each in _REPAIRS_OF_INSTANCES if each != "retire_instance"),
+        *(each for each in _REPAIRS_OF_INSTANCES if each not in _IN_MANY_STATES),
         "claim_instance",
         *_RESULTS_OF_INSTANCES,
     ),

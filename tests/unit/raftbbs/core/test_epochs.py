@@ -10,7 +10,17 @@ from diegod.models.epochs import first_revision
 from diegod.raftbbs.core.decision import Row
 from diegod.raftbbs.core.epochs import RESTORED, Opening, carried_over
 from diegod.raftbbs.core.stamps import nanoseconds, stamp
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Provenance, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    DesiredLrp,
+    Domain,
+    Drain,
+    Lock,
+    Provenance,
+    Rollout,
+    Task,
+)
 
 SECOND = 1_000_000_000
 NOW = 1_900_000_000 * SECOND
@@ -99,3 +109,32 @@ def test_a_placement_that_nobody_took_up_gets_its_time_again() -> None:
     assert isinstance(placed, ActualLrp)
     assert placed.placed_cell_id == "c1"
     assert nanoseconds(placed.placed_at) == NOW
+
+
+@pytest.mark.parametrize("state", [Rollout.ROLLING, Rollout.CANARIES])
+def test_an_update_that_is_under_way_has_its_full_time_again(
+    state: Rollout.State.ValueType,
+) -> None:
+    rollout = Rollout(state=state, began_at=stamp(SECOND), stable_definition_revision=5)
+    row = carried(DesiredLrp(process_guid="web", rollout=rollout, version=3))
+    assert isinstance(row, DesiredLrp)
+    assert nanoseconds(row.rollout.began_at) == NOW
+    assert (row.rollout.state, row.rollout.stable_definition_revision) == (state, 5)
+    assert row.provenance.by == "bbs/m1"
+
+
+@pytest.mark.parametrize("state", [Rollout.DONE, Rollout.PAUSED])
+def test_an_update_that_waits_for_nothing_stays_as_it_is(state: Rollout.State.ValueType) -> None:
+    rollout = Rollout(state=state, began_at=stamp(SECOND))
+    row = carried(DesiredLrp(process_guid="web", rollout=rollout))
+    assert isinstance(row, DesiredLrp)
+    assert row.rollout == rollout
+
+
+def test_a_drain_has_its_full_time_again_and_a_loss_is_accepted_anew() -> None:
+    drain = Drain(began_at=stamp(SECOND), deadline_at=stamp(61 * SECOND))
+    cell = carried(Cell(cell_id="c1", cordoned=True, drain=drain, loss_accepted=True))
+    assert isinstance(cell, Cell)
+    assert nanoseconds(cell.drain.began_at) == NOW
+    assert nanoseconds(cell.drain.deadline_at) == NOW + 60 * SECOND
+    assert (cell.cordoned, cell.loss_accepted) == (True, False)
