@@ -1,5 +1,8 @@
 """GLOBAL LRPs: one instance on each cell that may run it."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from diegod.v1.definition_pb2 import CrashPolicy, LrpDefinition, UpdatePolicy
 from diegod.v1.record_pb2 import ActualLrp
 from tests.unit.scheduler.core.worlds import World
@@ -165,3 +168,73 @@ def test_a_change_of_mode_moves_it_to_where_it_is_to_be() -> None:
     world.people.lrp("agent", 1, definition="v3", mode=LrpDefinition.GLOBAL)
     world.settle()
     assert where(world) == ["cell-1", "cell-2", "cell-3"]
+
+
+CELLS = 4
+EVENTS = [
+    *["lose", "return", "remove", "drain", "uncordon", "cordon"],
+    *["crash", "retire", "update", "obey", "obey", "wait"],
+]
+STEPS = st.tuples(st.sampled_from(EVENTS), st.integers(0, CELLS - 1), st.booleans())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, min_size=1, max_size=20))
+def test_whatever_happens_there_is_one_on_each_cell_in_the_end(
+    story: list[tuple[str, int, bool]],
+) -> None:
+    world = everywhere(CELLS, update=AT_ONCE, crash_policy=CrashPolicy(immediate_restarts=100))
+    for event, number, then_converge in story:
+        _happen(world, event, f"cell-{number + 1}")
+        if then_converge:
+            if any(each.startswith("Unsuspect") for each in world.converge()):
+                world.converge()  # what has returned may be replaced, or moved away
+            assert world.converge() == []
+            world.auction()
+        ordinary = [
+            row.needs.cell_id
+            for row in world.board.instances("agent")
+            if row.presence == ActualLrp.ORDINARY and not row.stopping
+        ]
+        assert len(ordinary) == len(set(ordinary))
+    for number in range(1, CELLS + 1):
+        if not world.snapshot().is_present(f"cell-{number}"):
+            world.people.cell(f"cell-{number}")
+        world.people.cell_is("UNCORDON", f"cell-{number}")
+    world.settle_in_time()
+    assert where(world) == [f"cell-{number}" for number in range(1, CELLS + 1)]
+    wanted = world.board.desired_lrp("agent").definition_revision
+    assert {row.definition_revision for row in world.board.instances("agent")} == {wanted}
+    assert world.rollout("agent") == "DONE"
+
+
+def _happen(world: World, event: str, cell_id: str) -> None:
+    people, snapshot = world.people, world.snapshot()
+    is_known, is_present = cell_id in snapshot.cells, snapshot.is_present(cell_id)
+    rows = [row for row in world.board.instances("agent") if row.cell_id == cell_id]
+    match event:
+        case "lose" if is_present:
+            people.lose(cell_id)
+        case "remove" if is_known and not is_present:
+            people.cell_is("REMOVE", cell_id)
+        case "return":
+            people.cell(cell_id)
+        case "drain" | "uncordon" | "cordon" if is_known:
+            people.cell_is(event.upper(), cell_id)
+        case "crash" if rows and is_present:
+            people.crash(rows[0])
+        case "retire" if is_present and [r for r in rows if r.presence == ActualLrp.ORDINARY]:
+            people.retire("agent", rows[0].index)
+        case "update":
+            definition = f"v{world.board.revision}"
+            people.lrp(
+                "agent",
+                definition=definition,
+                mode=LrpDefinition.GLOBAL,
+                update=AT_ONCE,
+                crash_policy=CrashPolicy(immediate_restarts=100),
+            )
+        case "obey":
+            people.obey()
+        case "wait":
+            world.wait(10)
