@@ -196,8 +196,10 @@ class TestWork:
             cluster.people.lrp("web", 2)
             cluster.start()
             await cluster.until(cluster.runs("web", 2), 1.0)
+            await asyncio.sleep(0.5)
             actions = cluster.bbs["brain-1"].actions()
-            assert actions == ["create_instance"] * 2 + ["place_instance"] * 2
+            placed = ["create_instance"] * 2 + ["place_instance"] * 2
+            assert actions == [*placed, "finish_rollout"]
             await asyncio.sleep(300)
             assert cluster.bbs["brain-1"].actions() == actions
 
@@ -383,6 +385,7 @@ class TestLostCells:
             cluster.people.lrp("web", 3)
             brain = cluster.start()
             await cluster.until(cluster.runs("web", 3), 1.0)
+            await asyncio.sleep(0.5)
             cluster.people.lose("cell-1", "cell-2")
             before = cluster.bbs["brain-1"].actions()
             await cluster.until(lambda: brain.status().why.startswith("2 of 3 cells"), 1.0)
@@ -604,7 +607,8 @@ class TestABbsThatFails:
             await cluster.until(lambda: len(cluster.board.instances("web")) == 3, 1.0)
             await cluster.until(cluster.runs("web", 3), 1.0)
             await asyncio.sleep(60)
-            assert bbs.actions() == ["create_instance"] * 3 + ["place_instance"] * 3
+            placed = ["create_instance"] * 3 + ["place_instance"] * 3
+            assert bbs.actions() == [*placed, "finish_rollout"]
 
         play(scenario)
 

@@ -6,6 +6,8 @@ that can't. Of what serves, as many are replaced at a time as the update allows;
 is not healthy yet counts against that, so an update that does not work stops by itself.
 """
 
+from heapq import nlargest
+
 from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.scheduler.core.lrps.steps import retirement
 from diegod.v1.record_pb2 import ActualLrp, Rollout
@@ -40,10 +42,11 @@ def begin_replacing(process: Process) -> None:
     if not old:
         return
     room = min(_room(process), _canaries_left(process, len(old)))
-    for row in reversed(old):
-        if room <= 0:
-            return
-        room -= _replace(process, row)
+    if room <= 0:
+        return
+    for row in nlargest(room + len(process.slots), old, key=_index):
+        if room > 0:
+            room -= _replace(process, row)
 
 
 def is_canary_phase(process: Process) -> bool:
@@ -72,7 +75,7 @@ def _end_all_old(process: Process) -> None:
 
 
 def _old_that_serve(process: Process) -> list[ActualLrp]:
-    """In the order of their places, where nothing is being replaced already."""
+    """Where nothing is being replaced already."""
     old = [
         slot.ordinary
         for slot in process.open_slots()
@@ -81,7 +84,7 @@ def _old_that_serve(process: Process) -> list[ActualLrp]:
         and process.is_old(slot.ordinary)
         and process.serves(slot.ordinary)
     ]
-    return sorted([*old, *process.tally.old], key=lambda row: row.index)
+    return [*old, *process.tally.old]
 
 
 def _room(process: Process) -> int:
@@ -107,3 +110,7 @@ def _canaries_left(process: Process, old_count: int) -> int:
 
 def _has_a_stand_in(process: Process, slot: Slot) -> bool:
     return any(process.serves(row) for row in slot.evacuating)
+
+
+def _index(row: ActualLrp) -> int:
+    return row.index

@@ -24,14 +24,18 @@ def replace_lost(process: Process) -> None:
 def settle_suspects(process: Process) -> None:
     """One whose replacement runs goes, and one whose machine never comes back."""
     for slot in process.slots.values():
-        replaced = process.serves(slot.ordinary)
         for row in slot.suspects:
-            if row is slot.returning:
-                continue
-            if replaced:
-                process.end(row, "its replacement runs")
-            elif row.cell_id not in process.snapshot.cells:
-                process.end(row, f"cell {row.cell_id} was removed")
+            if row is not slot.returning and (why := why_settled(process, slot, row)):
+                process.end(row, why)
+
+
+def why_settled(process: Process, slot: Slot, row: ActualLrp) -> str:
+    """Why a suspect ends now; empty: it stays routable."""
+    if process.serves(slot.ordinary):
+        return "its replacement runs"
+    if row.cell_id not in process.snapshot.cells:
+        return f"cell {row.cell_id} was removed"
+    return ""
 
 
 def take_back(process: Process) -> None:
