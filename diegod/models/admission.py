@@ -1,4 +1,4 @@
-"""What a definition of a task or an LRP must be before it is stored.
+"""What a definition of a task, a schedule or an LRP must be before it is stored.
 
 The door between a person and the cluster: `problems` lists all that is wrong, `fill_defaults`
 writes down what was left out, `task_row` and `lrp_row` make the scheduling part that is stored
@@ -9,15 +9,15 @@ so that its answer carries line numbers. Pure; does not belong here: reading fil
 from collections.abc import Iterator
 
 from diegod.models import field_rules as rules
-from diegod.models import limits
+from diegod.models import limits, schedule_rules
 from diegod.models.defaults import fill_defaults
 from diegod.models.dependency_rules import dependencies
 from diegod.models.errors import Problem
-from diegod.models.rows import lrp_row, task_row
+from diegod.models.rows import lrp_row, schedule_row, task_row
 from diegod.models.update_rules import update_policy
 from diegod.v1 import definition_pb2
 
-__all__ = ["Definition", "fill_defaults", "lrp_row", "problems", "task_row"]
+__all__ = ["Definition", "fill_defaults", "lrp_row", "problems", "schedule_row", "task_row"]
 
 #: What runs in a container.
 Work = definition_pb2.TaskDefinition | definition_pb2.LrpDefinition
@@ -31,7 +31,7 @@ Definition = (
 def problems(definition: Definition) -> list[Problem]:
     """Everything that is wrong with a definition, in the order of its fields; [] means admitted."""
     if isinstance(definition, definition_pb2.TaskDefinition):
-        found = [*_task(definition)]
+        found = [*rules.guid("task_guid", definition.task_guid), *_task(definition)]
     elif isinstance(definition, definition_pb2.TaskScheduleDefinition):
         found = [*_schedule(definition)]
     elif isinstance(definition, definition_pb2.DomainDefinition):
@@ -49,8 +49,15 @@ def _size(definition: Definition) -> Iterator[Problem]:
         yield Problem("", f"the definition is {size} bytes large, at most {allowed} are allowed")
 
 
+def _schedule(schedule: definition_pb2.TaskScheduleDefinition) -> Iterator[Problem]:
+    yield from schedule_rules.schedule(schedule)
+    if schedule.HasField("task"):
+        for problem in _task(schedule.task):
+            yield Problem(f"task.{problem.path}", problem.message)
+
+
 def _task(task: definition_pb2.TaskDefinition) -> Iterator[Problem]:
-    yield from rules.guid("task_guid", task.task_guid)
+    """All but the guid, which the tasks of a schedule have not yet."""
     yield from _container(task)
     if task.HasField("start_deadline_ms"):
         yield from rules.between(
@@ -65,14 +72,29 @@ def _task(task: definition_pb2.TaskDefinition) -> Iterator[Problem]:
         )
     yield from rules.between("retention_ms", task.retention_ms, 0, limits.RETENTION_MS_MAX)
     yield from _labels(task)
+    if task.result_file:
+        yield from rules.absolute_path("result_file", task.result_file)
+    yield from rules.callback_url("completion_callback_url", task.completion_callback_url)
+    yield from _callback_policy(task)
+    yield from dependencies("depends_on", task.depends_on, ("task", task.task_guid))
+    yield from rules.stop_signal("stop_signal", task.stop_signal)
+    yield from rules.between("stop_timeout_ms", task.stop_timeout_ms, 0, limits.STOP_TIMEOUT_MS_MAX)
 
 
-def _schedule(schedule: definition_pb2.TaskScheduleDefinition) -> Iterator[Problem]:
-    yield from rules.guid("name", schedule.name)
-    yield from rules.domain("domain", schedule.domain)
-    for problem in _task(schedule.task):
-        if problem.path != "task_guid":
-            yield Problem(f"task.{problem.path}", problem.message)
+def _callback_policy(task: definition_pb2.TaskDefinition) -> Iterator[Problem]:
+    policy, path = task.callback_policy, "callback_policy"
+    if task.HasField("callback_policy") and not task.completion_callback_url:
+        yield Problem(path, "is of no use without a completion_callback_url")
+    for name in ("backoff_ms", "max_backoff_ms"):
+        if policy.HasField(name):
+            lowest, highest = limits.CALLBACK_BACKOFF_MS_MIN, limits.BACKOFF_MS_MAX
+            yield from rules.between(f"{path}.{name}", getattr(policy, name), lowest, highest)
+    yield from rules.between(
+        f"{path}.give_up_after_ms", policy.give_up_after_ms, 0, limits.CALLBACK_GIVE_UP_MS_MAX
+    )
+    both = policy.HasField("backoff_ms") and policy.HasField("max_backoff_ms")
+    if both and policy.backoff_ms > policy.max_backoff_ms:
+        yield Problem(f"{path}.backoff_ms", f"is more than {path}.max_backoff_ms")
 
 
 def _lrp(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:

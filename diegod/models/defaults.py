@@ -20,7 +20,11 @@ _TASK = {
     "execution_timeout_ms": 0,
     "max_placement_attempts": 3,
     "retention_ms": 7 * DAY_MS,
+    "stop_timeout_ms": 10_000,
 }
+_CALLBACK = {"backoff_ms": 1000, "max_backoff_ms": 5 * MINUTE_MS, "give_up_after_ms": DAY_MS}
+DEFAULT_LATE_MS = MINUTE_MS
+DEFAULT_TIME_ZONE = "UTC"
 _LRP = {"instances": 1, "start_timeout_ms": MINUTE_MS, "stop_timeout_ms": 10_000}
 _CRASH_POLICY = {
     "immediate_restarts": 2,
@@ -46,17 +50,26 @@ def fill_defaults(
 ) -> None:
     """Write down, in place, everything that has a default; twice is the same as once."""
     if isinstance(definition, definition_pb2.TaskScheduleDefinition):
-        definition.domain = definition.domain or DEFAULT_DOMAIN
-        definition.time_zone = definition.time_zone or "UTC"
-        _fill(definition, {"late_ms": MINUTE_MS})
-        fill_defaults(definition.task)
-        return
+        _fill_schedule(definition)
+    else:
+        _fill_work(definition)
+
+
+def _fill_schedule(schedule: definition_pb2.TaskScheduleDefinition) -> None:
+    schedule.domain = schedule.domain or DEFAULT_DOMAIN
+    schedule.time_zone = schedule.time_zone or DEFAULT_TIME_ZONE
+    _fill(schedule, {"late_ms": DEFAULT_LATE_MS})
+    schedule.task.domain = schedule.domain
+    _fill_work(schedule.task)
+
+
+def _fill_work(definition: definition_pb2.TaskDefinition | definition_pb2.LrpDefinition) -> None:
     definition.domain = definition.domain or DEFAULT_DOMAIN
     _fill(definition, _CONTAINER)
     if definition.action.WhichOneof("action") == "run":
         definition.action.run.dir = definition.action.run.dir or "/"
     if isinstance(definition, definition_pb2.TaskDefinition):
-        _fill(definition, _TASK)
+        _fill_task(definition)
     else:
         _fill_lrp(definition)
 
@@ -65,6 +78,15 @@ def _fill(message: Message, defaults: dict[str, int]) -> None:
     for name, value in defaults.items():
         if not message.HasField(name):
             setattr(message, name, value)
+
+
+def _fill_task(task: definition_pb2.TaskDefinition) -> None:
+    _fill(task, _TASK)
+    task.stop_signal = task.stop_signal or DEFAULT_STOP_SIGNAL
+    _fill_conditions(task.depends_on)
+    if task.completion_callback_url:
+        _fill_backoff(task.callback_policy, _CALLBACK)
+        _fill(task.callback_policy, _CALLBACK)
 
 
 def _fill_lrp(lrp: definition_pb2.LrpDefinition) -> None:
@@ -81,12 +103,7 @@ def _fill_lrp(lrp: definition_pb2.LrpDefinition) -> None:
 
 
 def _fill_crash_policy(policy: definition_pb2.CrashPolicy) -> None:
-    """A longest back-off below the default first one lowers the first one too: both can't hold."""
-    first = _CRASH_POLICY["backoff_ms"]
-    if policy.HasField("max_backoff_ms") and not policy.HasField("backoff_ms"):
-        policy.backoff_ms = min(first, policy.max_backoff_ms)
-    if policy.HasField("backoff_ms") and not policy.HasField("max_backoff_ms"):
-        policy.max_backoff_ms = max(_CRASH_POLICY["max_backoff_ms"], policy.backoff_ms)
+    _fill_backoff(policy, _CRASH_POLICY)
     _fill(policy, _CRASH_POLICY)
 
 
@@ -112,6 +129,14 @@ def max_unavailable_default(update: definition_pb2.UpdatePolicy) -> int:
     policy = definition_pb2.UpdatePolicy
     stops_first = update.strategy == policy.ROLLING and update.order == policy.STOP_FIRST
     return 1 if stops_first else 0
+def _fill_backoff(
+    policy: definition_pb2.CrashPolicy | definition_pb2.CallbackPolicy, defaults: dict[str, int]
+) -> None:
+    """A longest back-off below the default first one lowers the first one too: both can't hold."""
+    if policy.HasField("max_backoff_ms") and not policy.HasField("backoff_ms"):
+        policy.backoff_ms = min(defaults["backoff_ms"], policy.max_backoff_ms)
+    if policy.HasField("backoff_ms") and not policy.HasField("max_backoff_ms"):
+        policy.max_backoff_ms = max(defaults["max_backoff_ms"], policy.backoff_ms)
 
 
 def _fill_conditions(dependencies: Iterable[definition_pb2.Dependency]) -> None:

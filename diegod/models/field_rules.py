@@ -18,6 +18,8 @@ _PORT_NAME = re.compile(r"[a-z0-9_]+")
 _ENV_NAME = re.compile(r"[a-zA-Z_.-][a-zA-Z0-9_.-]*")
 _PRELOADED = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _USER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]*\$?|[0-9]{1,10}(:[0-9]{1,10})?")
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])"
+_CALLBACK_URL = re.compile(rf"(?i:https?)://{_HOST}(?::([0-9]{{1,5}}))?(?:[/?][!-~]*)?")
 _URL_PATH = re.compile(r"/[!-~]*")
 
 #: Set by the cell inside each container.
@@ -125,11 +127,11 @@ def environment(path: str, variables: Mapping[str, str]) -> Iterator[Problem]:
         )
         return
     for name in sorted(variables):
-        yield from _environment_name(f"{path}.{shortened(name)}", name)
+        yield from environment_name(f"{path}.{shortened(name)}", name)
         yield from argument(f"{path}.{shortened(name)}", variables[name])
 
 
-def _environment_name(path: str, name: str) -> Iterator[Problem]:
+def environment_name(path: str, name: str) -> Iterator[Problem]:
     if name.startswith(RESERVED_ENV_PREFIXES):
         yield Problem(path, "is reserved: DIEGOD_* and CF_INSTANCE_* are set by the cell")
     elif not _ENV_NAME.fullmatch(name):
@@ -185,6 +187,23 @@ def url_path(path: str, value: str) -> Iterator[Problem]:
     if value and not _URL_PATH.fullmatch(value):
         yield Problem(path, f'"{shortened(value)}" is not the path of a URL, like /healthz')
     yield from at_most_bytes(path, value, limits.PATH_BYTES_MAX)
+
+
+def callback_url(path: str, value: str) -> Iterator[Problem]:
+    """Empty is none. Where it may lead is decided when it is called: names change their meaning."""
+    if not value:
+        return
+    yield from at_most_bytes(path, value, limits.URL_BYTES_MAX)
+    shown = shortened(value)
+    scheme, _, rest = value.partition("://")
+    if scheme.lower() not in ("http", "https") or not rest:
+        yield Problem(path, f'"{shown}" is not an http or https URL')
+    elif "@" in re.split("[/?#]", rest)[0]:
+        yield Problem(path, "carries a user or password: a row is read by many")
+    elif not (match := _CALLBACK_URL.fullmatch(value)) or "#" in value:
+        yield Problem(path, f'"{shown}" is not a URL like https://ci.example.com/hook')
+    elif match[1] is not None:
+        yield from port(path, int(match[1]))
 
 
 def stop_signal(path: str, value: str) -> Iterator[Problem]:

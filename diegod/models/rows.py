@@ -17,6 +17,35 @@ def task_row(definition: definition_pb2.TaskDefinition) -> record_pb2.Task:
         execution_timeout_ms=definition.execution_timeout_ms,
         retention_ms=definition.retention_ms,
         max_placement_attempts=definition.max_placement_attempts,
+        depends_on=definition.depends_on,
+        callback=_callback(definition),
+    )
+
+
+def schedule_row(definition: definition_pb2.TaskScheduleDefinition) -> record_pb2.TaskSchedule:
+    """The row of a schedule, with what the rows of its tasks have in common."""
+    return record_pb2.TaskSchedule(
+        name=definition.name,
+        domain=definition.domain,
+        cron=definition.cron,
+        time_zone=definition.time_zone,
+        allow_overlap=definition.allow_overlap,
+        late_ms=definition.late_ms,
+        parameters=definition.parameters,
+        task=task_row(definition.task),
+    )
+
+
+def _callback(definition: definition_pb2.TaskDefinition) -> record_pb2.Callback | None:
+    if not definition.completion_callback_url:
+        return None
+    policy = definition.callback_policy
+    return record_pb2.Callback(
+        url=definition.completion_callback_url,
+        annotation=definition.annotation,
+        backoff_ms=policy.backoff_ms,
+        max_backoff_ms=policy.max_backoff_ms,
+        give_up_after_ms=policy.give_up_after_ms,
     )
 
 

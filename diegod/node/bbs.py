@@ -27,10 +27,13 @@ from diegod.raftbbs.edge.access import Access
 from diegod.raftbbs.edge.backup import BackupService
 from diegod.raftbbs.edge.cells import CellService
 from diegod.raftbbs.edge.cluster import ClusterService
+from diegod.raftbbs.edge.domains import DomainService
 from diegod.raftbbs.edge.logs import LogRelay
 from diegod.raftbbs.edge.lrps import LrpService
 from diegod.raftbbs.edge.members import MemberService
 from diegod.raftbbs.edge.ring import RingService
+from diegod.raftbbs.edge.schedules import TaskScheduleService
+from diegod.raftbbs.edge.stories import StoryTeller
 from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.links import EXCHANGE, LinkEvents, Links
@@ -204,9 +207,12 @@ def handlers(
     access = Access(member)
     return {
         **TaskService(access).handlers(),
+        **TaskScheduleService(access).handlers(),
+        **DomainService(access).handlers(),
         **LrpService(access).handlers(),
         **CellService(access).handlers(),
         **EventService(access).handlers(),
+        **StoryTeller(access).handlers(),
         **RingService(access, ttl_s).handlers(),
         **ClusterService(access, connected).handlers(),
         **MemberService(access, connected).handlers(),

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from diegod.models.errors import DomainError, Reason
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Task
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Task, TaskSchedule
 
-KINDS = ("task", "desired_lrp", "actual_lrp", "cell", "domain", "lock")
+KINDS = ("task", "desired_lrp", "actual_lrp", "cell", "domain", "lock", "task_schedule")
 _QUEUED_ENTRIES_MAX = 10_000
 
 #: The names that rows are watched by, for each kind that has one.
 _GUIDS: Mapping[type, Sequence[str]] = {
     Task: ("task_guid",),
+    TaskSchedule: ("name",),
     DesiredLrp: ("process_guid",),
     ActualLrp: ("process_guid", "instance_guid"),
 }

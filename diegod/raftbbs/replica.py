@@ -30,7 +30,17 @@ from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import ReadTransaction, StoreFailed, WriteTransaction
 from diegod.raftbbs.store.state import COMPARED_FROM_FORMAT, StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Provenance, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Provenance,
+    Task,
+    TaskSchedule,
+)
 
 HISTORY_CHANGES = 100_000
 
@@ -170,3 +180,5 @@ def _set_row(outcome: Outcome, row: Row) -> None:
             outcome.lock.CopyFrom(row)
         case Domain():
             outcome.domain.CopyFrom(row)
+        case TaskSchedule():
+            outcome.task_schedule.CopyFrom(row)

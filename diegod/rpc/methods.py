@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from diegod.internal.v1 import raft_pb2, ring_pb2
-from diegod.v1 import cell_pb2, cluster_pb2, event_pb2, lrp_pb2, stream_pb2, task_pb2
+from diegod.v1 import (
+    cell_pb2,
+    cluster_pb2,
+    domain_pb2,
+    event_pb2,
+    lrp_pb2,
+    stream_pb2,
+    task_pb2,
+)
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -71,6 +79,8 @@ def _write(name: str, request: type[Any], reply: type[Any], *, removes: bool = F
 
 
 _TASK = "diegod.v1.TaskService"
+_SCHEDULE = "diegod.v1.TaskScheduleService"
+_DOMAIN = "diegod.v1.DomainService"
 _LRP = "diegod.v1.LrpService"
 _CELL = "diegod.v1.CellService"
 _CLUSTER = "diegod.v1.ClusterService"
@@ -90,6 +100,21 @@ _ROWS: Iterable[Method] = (
     _read(f"{_TASK}/List", task_pb2.ListTasksRequest, task_pb2.ListTasksReply, stream=True),
     _write(f"{_TASK}/Cancel", task_pb2.CancelTaskRequest, task_pb2.CancelTaskReply),
     _write(f"{_TASK}/Delete", task_pb2.DeleteTaskRequest, task_pb2.DeleteTaskReply, removes=True),
+    _write(f"{_TASK}/Resolve", task_pb2.ResolveTaskRequest, task_pb2.ResolveTaskReply),
+    _write(f"{_SCHEDULE}/Desire", task_pb2.DesireScheduleRequest, task_pb2.DesireScheduleReply),
+    _write(f"{_SCHEDULE}/Control", task_pb2.ControlScheduleRequest, task_pb2.ControlScheduleReply),
+    _write(f"{_SCHEDULE}/Dispatch", task_pb2.DispatchTaskRequest, task_pb2.DispatchTaskReply),
+    _read(f"{_SCHEDULE}/Get", task_pb2.GetScheduleRequest, task_pb2.GetScheduleReply),
+    _read(
+        f"{_SCHEDULE}/List", task_pb2.ListSchedulesRequest, task_pb2.ListSchedulesReply,
+        stream=True,
+    ),
+    _write(f"{_DOMAIN}/Upsert", domain_pb2.UpsertDomainRequest, domain_pb2.UpsertDomainReply),
+    _read(f"{_DOMAIN}/List", domain_pb2.ListDomainsRequest, domain_pb2.ListDomainsReply),
+    _write(
+        f"{_DOMAIN}/Remove", domain_pb2.RemoveDomainRequest, domain_pb2.RemoveDomainReply,
+        removes=True,
+    ),
     _write(f"{_LRP}/Desire", lrp_pb2.DesireLrpRequest, lrp_pb2.DesireLrpReply),
     _write(f"{_LRP}/Scale", lrp_pb2.ScaleLrpRequest, lrp_pb2.ScaleLrpReply),
     _write(f"{_LRP}/Remove", lrp_pb2.RemoveLrpRequest, lrp_pb2.RemoveLrpReply, removes=True),
@@ -109,6 +134,7 @@ _ROWS: Iterable[Method] = (
         "diegod.v1.EventService/Watch", event_pb2.WatchRequest, event_pb2.WatchReply,
         EVERYONE, None, repeatable=True, reply_stream=True,
     ),
+    _read("diegod.v1.EventService/Story", event_pb2.StoryRequest, event_pb2.StoryReply),
     Method(
         "diegod.v1.LogService/Read", stream_pb2.ReadLogsRequest, stream_pb2.ReadLogsReply,
         CLIENTS | MEMBERS, None, repeatable=True, reply_stream=True, served_by="bbs cell",

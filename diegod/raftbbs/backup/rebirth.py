@@ -29,12 +29,12 @@ from diegod.raftbbs.store.environment import Environment, Table, WriteTransactio
 from diegod.raftbbs.store.identity import META_TABLE, Birth, Voter
 from diegod.raftbbs.store.state import StateView, write_counters
 from diegod.raftbbs.store.tables import KeyedRows, NumberedRows, Tables
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task, TaskSchedule
 
 _ROWS_A_TIME = 1000
 
 N = TypeVar("N", Task, DesiredLrp, ActualLrp)
-K = TypeVar("K", Cell, Domain, Lock)
+K = TypeVar("K", Cell, Domain, Lock, TaskSchedule)
 R = TypeVar("R", bound=Row)
 
 
@@ -130,6 +130,7 @@ class _Carrying:
         self._numbered(tables.desired_lrps)
         self._numbered(tables.actual_lrps)
         self._numbered(tables.tasks, self._count)
+        self._keyed(tables.task_schedules, lambda row: row.name)
         self._keyed(tables.cells, lambda row: row.cell_id)
         self._keyed(tables.domains, lambda row: row.domain)
         self._keyed(tables.locks, lambda row: row.name)
@@ -175,4 +176,4 @@ class _Carrying:
         return carried
 
     def _count(self, task: Task) -> None:
-        self.failed_tasks += task.state != Task.COMPLETED
+        self.failed_tasks += task.state not in (Task.COMPLETED, Task.RESOLVING)

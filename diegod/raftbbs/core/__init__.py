@@ -12,6 +12,7 @@ from diegod.internal.v1.command_pb2 import Command
 from diegod.models.errors import Reason
 from diegod.raftbbs.core import (
     adoption,
+    callbacks,
     cells,
     control,
     desired,
@@ -22,6 +23,9 @@ from diegod.raftbbs.core import (
     membership,
     presences,
     rollouts,
+    schedules,
+    task_placement,
+    task_runs,
     tasks,
 )
 from diegod.raftbbs.core.decision import Decision, Refused, Unchanged
@@ -38,15 +42,23 @@ USER, BRAIN, CELL, BBS = "user", "brain", "cell", "bbs"
 RULES: dict[str, tuple[str, Rule]] = {
     "desire_task": (USER, tasks.desire),
     "cancel_task": (USER, tasks.cancel),
+    "resolve_task": (USER, tasks.resolve),
     "delete_task": (USER, tasks.delete),
-    "place_task": (BRAIN, tasks.place),
-    "refuse_task": (BRAIN, tasks.refuse),
-    "withdraw_task": (BRAIN, tasks.withdraw),
-    "fail_task": (BRAIN, tasks.fail),
+    "place_task": (BRAIN, task_placement.place),
+    "refuse_task": (BRAIN, task_placement.refuse),
+    "withdraw_task": (BRAIN, task_placement.withdraw),
+    "fail_task": (BRAIN, task_placement.fail),
+    "claim_callback": (BRAIN, callbacks.claim),
+    "finish_callback": (BRAIN, callbacks.finish),
+    "reopen_task": (BRAIN, callbacks.reopen),
     "expire_task": (BRAIN, tasks.expire),
-    "start_task": (CELL, tasks.start),
-    "reject_task": (CELL, tasks.reject),
-    "complete_task": (CELL, tasks.complete),
+    "start_task": (CELL, task_runs.start),
+    "reject_task": (CELL, task_runs.reject),
+    "complete_task": (CELL, task_runs.complete),
+    "desire_schedule": (USER, schedules.desire),
+    "control_schedule": (USER, schedules.control),
+    "fire_schedule": (BRAIN, schedules.fire),
+    "skip_slots": (BRAIN, schedules.skip),
     "desire_lrp": (USER, desired.desire),
     "scale_lrp": (USER, desired.scale),
     "remove_lrp": (USER, desired.remove),
@@ -79,6 +91,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "expire_lock": (BBS, members.expire_lock),
     "release_lock": (BRAIN, members.release_lock),
     "upsert_domain": (USER, members.upsert_domain),
+    "remove_domain": (USER, members.remove_domain),
     "change_members": (BBS, membership.change_members),
     "raise_format": (BBS, formats.raise_format),
 }
@@ -95,6 +108,15 @@ FROM_FORMAT = {
         ),
         desired.VERSIONS_FROM_FORMAT,
     ),
+    "resolve_task": 2,
+    "claim_callback": 2,
+    "finish_callback": 2,
+    "reopen_task": 2,
+    "desire_schedule": 2,
+    "control_schedule": 2,
+    "fire_schedule": 2,
+    "skip_slots": 2,
+    "remove_domain": 2,
 }
 
 #: What a brain may say before it holds the lock.

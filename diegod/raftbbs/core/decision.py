@@ -13,9 +13,10 @@ from diegod.v1.record_pb2 import (
     Lock,
     LrpVersion,
     Task,
+    TaskSchedule,
 )
 
-Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock
+Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock | TaskSchedule
 
 
 class Refused(NamedTuple):
@@ -35,6 +36,8 @@ class RowChange(NamedTuple):
     definition: bytes | None = None  # to be stored beside the row, where there is a new one
     left_cell_id: str = ""  # the cell that the row was on and is no more: it must hear of it
     versions: tuple[LrpVersion, ...] = ()  # of a desired LRP: new or changed entries of its history
+    task_definition: bytes | None = None  # of a schedule: what its tasks are made from
+    guid_free_at_ns: int = 0  # of a task that is removed: until then its guid names no other one
 
 
 class Changed(NamedTuple):
@@ -77,8 +80,8 @@ def changed(
     return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id, versions),))
 
 
-def removed(row: Row) -> Changed:
-    return Changed((RowChange(Change.REMOVED, row),))
+def removed(row: Row, guid_free_at_ns: int = 0) -> Changed:
+    return Changed((RowChange(Change.REMOVED, row, guid_free_at_ns=guid_free_at_ns),))
 
 
 def renewed(old: ActualLrp, new: ActualLrp) -> Changed:

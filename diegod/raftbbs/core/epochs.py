@@ -3,8 +3,10 @@
 The state that goes on may be older than what the cluster acknowledged, so nothing in it is taken
 for what is so now:
 
-* a task that is not COMPLETED may have run meanwhile, also one that is PENDING here: it ends as
-  failed, outcome unknown, and is never run again;
+* a task that has not ended may have run meanwhile, also one that is PENDING here: it ends as
+  failed, outcome unknown, and is never run again; one that is being resolved has ended, and waits
+  for somebody else to resolve it;
+* a schedule goes on from now: which slots were fired meanwhile, nobody can say;
 * a cell is MISSING until it registers, which it does within a second or two of reaching the BBS;
 * every lock is held by the BBS itself. It renews none, so each is free after one lease TTL: the
   time that cells have to register and report what runs, before a brain may decide anything;
@@ -22,7 +24,16 @@ from typing import Any, TypeVar
 
 from diegod.raftbbs.core.decision import Row
 from diegod.raftbbs.core.stamps import nanoseconds, stamp
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Rollout, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Rollout,
+    Task,
+    TaskSchedule,
+)
 
 RESTORED = "cluster restored"
 RECOVERED = "quorum recovered"
@@ -56,12 +67,22 @@ def carried_over(row: R, opening: Opening, revision: int) -> R | None:
 def _task(task: Task, opening: Opening, revision: int) -> bool:
     if task.state == Task.COMPLETED:
         return False
+    task.since.CopyFrom(stamp(opening.at_ns))
+    if task.state == Task.RESOLVING:
+        task.state = Task.COMPLETED
+        return True
     task.state = Task.COMPLETED
     task.failed = True
+    task.failure = Task.CLUSTER_RESTORED
     task.failure_reason = f"{opening.cause}, outcome unknown"
     task.outcome_unknown = True
     task.placement_error = ""
     task.completed_at.CopyFrom(stamp(opening.at_ns))
+    return True
+
+
+def _schedule(schedule: TaskSchedule, opening: Opening, revision: int) -> bool:
+    schedule.last_slot.CopyFrom(stamp(opening.at_ns))
     return True
 
 
@@ -104,6 +125,7 @@ def _lock(lock: Lock, opening: Opening, revision: int) -> bool:
 #: kind of row -> whether it was changed, None when it goes.
 _RULES: dict[type[Any], Callable[[Any, Opening, int], bool | None]] = {
     Task: _task,
+    TaskSchedule: _schedule,
     DesiredLrp: _desired,
     ActualLrp: _actual,
     Cell: _cell,

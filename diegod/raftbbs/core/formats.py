@@ -3,7 +3,8 @@
 What a format stands for, each with what it adds to those before it:
 
     1   the first release
-    2   the states of members are compared
+    2   the states of members are compared; rows tell their whole life: `since`, why a task failed,
+        its result and callback, schedules, stories, guids that are kept for a day
 
 What only a later format may hold is refused by a rule before the cluster has it. Does not belong
 here: when a leader proposes to raise it (`raftbbs.ticking`), and what a member can read
@@ -14,6 +15,13 @@ from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import Reason
 from diegod.raftbbs.core.decision import Decision, FormatRaised, Refused
 from diegod.raftbbs.core.view import Context, View
+
+_WHOLE_LIFE_FROM = 2
+
+
+def knows_whole_life(view: View) -> bool:
+    """Whether all members write what was added to rows with format 2; else none may."""
+    return view.cluster_format() >= _WHOLE_LIFE_FROM
 
 
 def raise_format(view: View, command: c.RaiseFormat, context: Context) -> Decision:

@@ -20,6 +20,7 @@ _OPTIONAL = {("CreateInstance", "cell_id")}
 _ROW_FIELDS = {
     "task": ("task_guid", "domain"),
     "desired_lrp": ("process_guid", "domain"),
+    "schedule": ("name", "domain"),
     "cell": ("cell_id",),
     "instance": ("process_guid", "instance_guid"),
 }

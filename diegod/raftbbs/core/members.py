@@ -7,7 +7,7 @@ compare-and-set here, on the incarnation or the token that the leader saw.
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import Reason
 from diegod.raftbbs.core.cells import keep_what_operators_said
-from diegod.raftbbs.core.decision import Decision, Refused, Unchanged, changed, created
+from diegod.raftbbs.core.decision import Decision, Refused, Unchanged, changed, created, removed
 from diegod.raftbbs.core.guards import lock_held, not_found
 from diegod.raftbbs.core.stamps import NS, stamp
 from diegod.raftbbs.core.view import Context, View
@@ -84,3 +84,9 @@ def upsert_domain(view: View, command: c.UpsertDomain, context: Context) -> Deci
     if command.ttl_s:
         domain.fresh_until.CopyFrom(stamp(context.at_ns + command.ttl_s * NS))
     return created(domain) if old is None else changed(domain)
+
+
+def remove_domain(view: View, command: c.RemoveDomain, context: Context) -> Decision:
+    """Nobody vouches for it any more; nothing in it is ended only because nobody desires it."""
+    domain = view.domain(command.domain)
+    return not_found("domain", command.domain) if domain is None else removed(domain)

@@ -44,8 +44,14 @@ def _row_of(view: View, kind: str, body: Any) -> Row | None:
         return view.cell(body.cell.cell_id)
     if kind == "control_cell":
         return view.cell(body.cell_id)
+    if kind == "desire_schedule":
+        return view.task_schedule(body.schedule.name)
     if kind == "acquire_lock":
         return view.lock(body.name)
+    if kind in ("control_schedule", "fire_schedule", "skip_slots"):
+        return view.task_schedule(body.name)
+    if kind == "upsert_domain":
+        return view.domain(body.domain)
     fields = body.DESCRIPTOR.fields_by_name
     if "task_guid" in fields:
         return view.task(body.task_guid)

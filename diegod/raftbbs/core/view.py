@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from diegod.internal.v1.command_pb2 import Members
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, LrpVersion, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    DesiredLrp,
+    Domain,
+    Lock,
+    LrpVersion,
+    Task,
+    TaskSchedule,
+)
 
 
 class View(Protocol):
@@ -13,6 +22,17 @@ class View(Protocol):
     def task(self, task_guid: str) -> Task | None: ...
 
     def task_definition(self, task_guid: str) -> bytes | None: ...
+
+    def tombstone(self, task_guid: str) -> int | None:
+        """Until when, in replicated time, the guid of a deleted task is kept; None: it is free."""
+
+    def task_schedule(self, name: str) -> TaskSchedule | None: ...
+
+    def schedule_definition(self, name: str) -> bytes | None:
+        """Closed, and without its task."""
+
+    def schedule_task_definition(self, name: str) -> bytes | None:
+        """What its tasks are made from: closed, and without a guid."""
 
     def desired_lrp(self, process_guid: str) -> DesiredLrp | None: ...
 

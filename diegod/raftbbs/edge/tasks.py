@@ -32,6 +32,7 @@ class TaskService:
             f"{_SERVICE}/List": self.list,
             f"{_SERVICE}/Cancel": self.cancel,
             f"{_SERVICE}/Delete": self.delete,
+            f"{_SERVICE}/Resolve": self.resolve,
         }
 
     async def desire(
@@ -112,6 +113,15 @@ class TaskService:
         command = c.Command(delete_task=c.DeleteTask(task_guid=request.task_guid))
         outcome = await self._access.write(caller, request, command)
         return api.DeleteTaskReply(revision=outcome.revision)
+
+    async def resolve(
+        self, request: api.ResolveTaskRequest, caller: Principal
+    ) -> api.ResolveTaskReply:
+        command = c.Command(resolve_task=c.ResolveTask(task_guid=request.task_guid))
+        outcome = await self._access.write(caller, request, command)
+        reply = api.ResolveTaskReply()
+        reply.task.CopyFrom(outcome.task)
+        return reply
 
 
 def _write(request: api.DesireTaskRequest, caller: Principal) -> Write:

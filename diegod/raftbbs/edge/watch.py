@@ -147,6 +147,10 @@ def _all_rows(
     if "lock" in kinds:
         for lock in tables.locks.scan(transaction):
             yield Change(verb=Change.CREATED, lock=lock, revision=lock.provenance.revision)
+    if "task_schedule" in kinds:
+        for schedule in tables.task_schedules.scan(transaction):
+            revision = schedule.provenance.revision
+            yield Change(verb=Change.CREATED, task_schedule=schedule, revision=revision)
     if "desired_lrp" in kinds:
         for _, desired in tables.desired_lrps.scan(transaction):
             revision = desired.provenance.revision

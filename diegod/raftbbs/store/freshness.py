@@ -11,7 +11,16 @@ from diegod.raftbbs.core.decision import Row
 from diegod.raftbbs.store.environment import ReadTransaction
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables
-from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Domain, Lock, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    Change,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Task,
+    TaskSchedule,
+)
 
 NEWEST = 1000
 """How many changes a start looks at; a check that may take its time looks at all."""
@@ -57,3 +66,5 @@ def _present(state: StateView, row: Row) -> tuple[str, Row | None]:
             return row.domain, state.domain(row.domain)
         case Lock():
             return row.name, state.lock(row.name)
+        case TaskSchedule():
+            return row.name, state.task_schedule(row.name)

@@ -13,7 +13,7 @@ from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
-from diegod.raftbbs.store import members, versions
+from diegod.raftbbs.store import members, stories, tombstones, versions
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
@@ -28,6 +28,8 @@ from diegod.v1.record_pb2 import (
     LrpVersion,
     Provenance,
     Task,
+    TaskSchedule,
+    Transition,
 )
 
 _COUNTERS_KEY = b"counters"
@@ -37,6 +39,8 @@ _FORMAT_HASHED = b"diegod cluster format %d"
 
 #: The first format of the cluster in which all members come to the same hash of their states.
 COMPARED_FROM_FORMAT = 2
+#: The first format in which members write down what became of a row.
+STORIES_FROM_FORMAT = 2
 #: Members compare the hashes of their states where the index of the log is a multiple of this.
 COMPARED_EVERY = 1000
 _COMPARISONS_KEPT = 8
@@ -78,6 +82,25 @@ class StateView:
         if number is None:
             return None
         return self.transaction.get(self.tables.task_definitions, number)
+
+    def tombstone(self, task_guid: str) -> int | None:
+        return tombstones.read(self.tables, self.transaction, task_guid)
+
+    def task_schedule(self, name: str) -> TaskSchedule | None:
+        return self.tables.task_schedules.get(self.transaction, name)
+
+    def schedule_definition(self, name: str) -> bytes | None:
+        return self.transaction.get(self.tables.schedule_definitions, name.encode())
+
+    def schedule_task_definition(self, name: str) -> bytes | None:
+        return self.transaction.get(self.tables.schedule_task_definitions, name.encode())
+
+    def story(self, row: Row) -> list[Transition]:
+        """What became of the row of this name, the oldest first; of an instance, of its index.
+
+        Only the names of `row` count. [] is of a row that is as it was created, or never was.
+        """
+        return stories.read(self.tables, self.transaction, row)
 
     def desired_lrp(self, process_guid: str) -> DesiredLrp | None:
         return self.tables.desired_lrps.get(self.transaction, process_guid)
@@ -201,8 +224,12 @@ class StateWriter(StateView):
     def _record(self, decided: RowChange, provenance: Provenance, ordinal: int) -> Change:
         row = decided.row
         row.provenance.CopyFrom(provenance)
+        if self.now.cluster_format >= STORIES_FROM_FORMAT:
+            stories.tell(self, decided.verb, row, self.now.at_ns)
         if decided.verb == Change.REMOVED:
             self._remove(row)
+            self._keep_guid(decided)
+            stories.forget_what_is_gone(self, row)
         else:
             self._put(row, decided, is_new=decided.verb == Change.CREATED)
         change = Change(
@@ -219,10 +246,22 @@ class StateWriter(StateView):
         self.now.changes += 1
         return change
 
+    def _keep_guid(self, decided: RowChange) -> None:
+        """Of a task that was deleted. What was kept long enough goes, a few at a time."""
+        if not isinstance(decided.row, Task) or not decided.guid_free_at_ns:
+            return
+        tombstones.write(
+            self.tables, self.transaction, decided.row.task_guid, decided.guid_free_at_ns
+        )
+        for guid in tombstones.prune(self.tables, self.transaction, self.now.at_ns):
+            stories.forget(self.tables, self.transaction, Task(task_guid=guid))
+
     def _put(self, row: Row, decided: RowChange, *, is_new: bool) -> None:
         match row:
             case Task():
                 self._put_task(row, decided.definition, is_new)
+            case TaskSchedule():
+                self._put_schedule(row, decided)
             case DesiredLrp():
                 self._put_desired(row, decided, is_new)
             case ActualLrp():
@@ -241,6 +280,16 @@ class StateWriter(StateView):
             return
         number = tasks.insert(transaction, self._next_number(), row.task_guid, row)
         transaction.put(self.tables.task_definitions, number, definition or b"", append=True)
+        if tombstones.remove(self.tables, transaction, row.task_guid):
+            stories.forget(self.tables, transaction, row)  # it was another task's
+
+    def _put_schedule(self, row: TaskSchedule, decided: RowChange) -> None:
+        tables, transaction, name = self.tables, self.transaction, row.name.encode()
+        tables.task_schedules.put(transaction, row.name, row)
+        if decided.definition is not None:
+            transaction.put(tables.schedule_definitions, name, decided.definition)
+        if decided.task_definition is not None:
+            transaction.put(tables.schedule_task_definitions, name, decided.task_definition)
 
     def _put_desired(self, row: DesiredLrp, decided: RowChange, is_new: bool) -> None:
         desired, transaction = self.tables.desired_lrps, self.transaction
@@ -290,6 +339,10 @@ class StateWriter(StateView):
                 self.tables.domains.delete(transaction, row.domain)
             case Lock():
                 self.tables.locks.delete(transaction, row.name)
+            case TaskSchedule():
+                self.tables.task_schedules.delete(transaction, row.name)
+                transaction.delete(self.tables.schedule_definitions, row.name.encode())
+                transaction.delete(self.tables.schedule_task_definitions, row.name.encode())
 
     def _next_number(self) -> int:
         self.now.numbers += 1
@@ -339,3 +392,5 @@ def _set_row(change: Change, row: Row) -> None:
             change.domain.CopyFrom(row)
         case Lock():
             change.lock.CopyFrom(row)
+        case TaskSchedule():
+            change.task_schedule.CopyFrom(row)

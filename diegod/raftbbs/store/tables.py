@@ -18,7 +18,7 @@ from diegod.raftbbs.store.environment import (
     Table,
     WriteTransaction,
 )
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task, TaskSchedule
 
 R = TypeVar("R", bound=Message)
 
@@ -123,6 +123,12 @@ class Tables:
 
     tasks: NumberedRows[Task]
     task_definitions: Table
+    tombstones: Table  # guid of a task that was deleted -> until when it is kept
+    tombstones_by_end: Table  # until when, guid -> nothing
+    task_schedules: KeyedRows[TaskSchedule]
+    schedule_definitions: Table  # name -> definition without its task
+    schedule_task_definitions: Table  # name -> definition of its tasks, without a guid
+    stories: Table  # see store/stories.py
     desired_lrps: NumberedRows[DesiredLrp]
     lrp_definitions: Table  # number, definition revision -> definition
     lrp_versions: Table  # number, version -> entry of the LRP's history (store/versions.py)
@@ -145,6 +151,12 @@ class Tables:
         return Tables(
             tasks=NumberedRows(Task, table("task"), table("task_number")),
             task_definitions=table("task_definition"),
+            tombstones=table("tombstone"),
+            tombstones_by_end=table("tombstone_by_end"),
+            task_schedules=KeyedRows(TaskSchedule, table("task_schedule")),
+            schedule_definitions=table("schedule_definition"),
+            schedule_task_definitions=table("schedule_task_definition"),
+            stories=table("story"),
             desired_lrps=NumberedRows(DesiredLrp, table("desired_lrp"), table("desired_number")),
             lrp_definitions=table("lrp_definition"),
             lrp_versions=table("lrp_version"),

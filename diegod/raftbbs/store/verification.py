@@ -21,7 +21,7 @@ from functools import partial
 
 from google.protobuf.message import DecodeError
 
-from diegod.raftbbs.store import freshness
+from diegod.raftbbs.store import freshness, tombstones
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import Environment, ReadTransaction, Table
@@ -35,7 +35,15 @@ from diegod.raftbbs.store.tables import (
     number_of,
 )
 from diegod.raftbbs.store.versions import VERSIONS_KEPT, version_key
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, LrpVersion, Task
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Change,
+    DesiredLrp,
+    LrpVersion,
+    Task,
+    TaskSchedule,
+    Transition,
+)
 
 _NUMBER_BYTES = 8
 
@@ -104,6 +112,9 @@ class Verification:
         return (
             self._read_counters,
             self._tasks,
+            self._tombstones,
+            self._schedules,
+            self._stories,
             self._desired_lrps,
             self._actual_lrps,
             self._lrp_versions,
@@ -144,6 +155,36 @@ class Verification:
         for key, _ in self._scan(tables.task_definitions):
             definitions.add(key)
         _require(definitions == numbers, tables.task_definitions, "is not of the tasks that are")
+
+    def _tombstones(self) -> None:
+        """By guid and by end they are the same ones."""
+        tables, by_guid, by_end = self._tables, _Sum(), _Sum()
+        for guid, stored in self._scan(tables.tombstones):
+            by_guid.add(tombstones.key_by_end(number_of(stored), guid))
+        for key, _ in self._scan(tables.tombstones_by_end):
+            by_end.add(key)
+        _require(by_guid == by_end, tables.tombstones_by_end, "is not of the guids that are kept")
+
+    def _schedules(self) -> None:
+        """Each has its definition and that of its tasks, and nothing else has one."""
+        tables, names = self._tables, _Sum()
+
+        def name_of(schedule: TaskSchedule) -> str:
+            names.add(schedule.name.encode())
+            return schedule.name
+
+        self._keyed(tables.task_schedules, name_of)
+        for table in (tables.schedule_definitions, tables.schedule_task_definitions):
+            found = _Sum()
+            for key, _ in self._scan(table):
+                found.add(key)
+            _require(found == names, table, "is not of the schedules that are")
+
+    def _stories(self) -> None:
+        stories, newest = self._tables.stories, self._counters.revision
+        for _, stored in self._scan(stories):
+            line = Transition.FromString(stored)
+            _require(line.revision <= newest, stories, "tells what has not been")
 
     def _desired_lrps(self) -> None:
         """Each has the definition that it runs; definitions lie in the order of their LRPs."""

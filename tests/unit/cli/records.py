@@ -219,7 +219,7 @@ def a_schedule() -> TaskSchedule:
     )
     definition.task.ClearField("task_guid")
     definition.domain = definition.task.domain
-    definition.parameters.add(name="REGION", required=True)
+    definition.parameters.add(name="REGION", default_value="eu")
     fill_defaults(definition)
     return TaskSchedule(
         name="nightly",
