@@ -186,7 +186,7 @@ async def history(
     """List the versions of an LRP, the latest first, and how each of them ended."""
     async with session.client() as client:
         guid = (await find(client, name)).desired_lrp.process_guid
-        versions = await client.lrps.history(guid)
+        versions = list((await client.lrps.history(guid)).versions)
     if diff is None:
         print_rows(session, version_view(session.clock.wall()), versions)
         return

@@ -19,7 +19,6 @@ from diegod.cli.views import task_view
 from diegod.models.errors import DomainError, Reason
 from diegod.models.json_form import json_form, spec_form
 from diegod.v1.record_pb2 import TaskSchedule
-from diegod.v1.task_pb2 import ControlScheduleRequest
 
 if TYPE_CHECKING:
     from diegod.client import Client
@@ -120,29 +119,32 @@ async def show(session: Session, name: NameArgument) -> None:
 @verb(schedule_app, "pause")
 async def pause(session: Session, name: NameArgument) -> None:
     """Make no more tasks until it is resumed."""
-    await _control(session, name, ControlScheduleRequest.PAUSE, "is paused")
+    async with session.client() as client:
+        found = (await find(client, name)).name
+        schedule = await client.schedules.pause(found, "diegod task schedule pause")
+    _say(session, schedule, "is paused")
 
 
 @verb(schedule_app, "resume")
 async def resume(session: Session, name: NameArgument) -> None:
     """Go on from now; what was due meanwhile is not made up for."""
-    await _control(session, name, ControlScheduleRequest.RESUME, "goes on from now")
+    async with session.client() as client:
+        found = (await find(client, name)).name
+        schedule = await client.schedules.resume(found, "diegod task schedule resume")
+    _say(session, schedule, "goes on from now")
 
 
 @verb(schedule_app, "rm")
 async def rm(session: Session, name: NameArgument) -> None:
     """Forget a schedule; the tasks that it has made stay."""
-    await _control(session, name, ControlScheduleRequest.REMOVE, "is removed; its tasks stay")
-
-
-async def _control(
-    session: Session, ref: str, asked: ControlScheduleRequest.Verb.ValueType, said: str
-) -> None:
     async with session.client() as client:
-        name = (await find(client, ref)).name
-        cause = f"diegod task schedule {ControlScheduleRequest.Verb.Name(asked).lower()}"
-        schedule = await client.schedules.control(name, asked, cause)
-    session.say(f"schedule {name} {said}")
+        found = (await find(client, name)).name
+        schedule = await client.schedules.remove(found, "diegod task schedule rm")
+    _say(session, schedule, "is removed; its tasks stay")
+
+
+def _say(session: Session, schedule: TaskSchedule, what: str) -> None:
+    session.say(f"schedule {schedule.name} {what}")
     _print_changed(session, schedule)
 
 
@@ -170,7 +172,10 @@ async def dispatch(
     content = _payload(payload)
     async with session.client() as client:
         found = (await find(client, name)).name
-        task = await client.schedules.dispatch(found, given, content, "diegod task dispatch")
+        reply = await client.schedules.dispatch(
+            found, given, payload=content, cause="diegod task dispatch"
+        )
+        task = reply.task
         if wait:
             task = await client.tasks.wait(task.task_guid)
     if session.output is Output.TABLE and not wait:

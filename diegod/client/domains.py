@@ -1,4 +1,4 @@
-"""Domains: who says that what is desired in them is complete."""
+"""Domains: who vouches that what is desired in them is complete."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ class Domains:
         self._ids = ids
         self._timeout_s = timeout_s
 
-    async def upsert(self, domain: str, ttl_s: int, cause: str = "") -> record_pb2.Domain:
-        """It is fresh from now on for so long; 0: always."""
+    async def upsert(self, domain: str, ttl_s: int = 0, cause: str = "") -> record_pb2.Domain:
+        """It is fresh for `ttl_s` from now; 0: until it is removed."""
         request = domain_pb2.UpsertDomainRequest(
             request_id=self._ids.new_id(), domain=domain, ttl_s=ttl_s, cause=cause
         )
@@ -24,14 +24,14 @@ class Domains:
         return reply.domain
 
     async def list(self) -> list[domain_pb2.DomainStatus]:
-        """Every domain that has a row, or in which something is."""
+        """Every domain that has a row, or in which something is, as of one revision."""
         reply: domain_pb2.ListDomainsReply = await self._call(
             "List", domain_pb2.ListDomainsRequest()
         )
         return list(reply.domains)
 
     async def remove(self, domain: str, cause: str = "") -> int:
-        """Forget how long it is fresh: from now on it is not; the revision of the removal."""
+        """Nobody vouches for it any more; the revision of the removal."""
         request = domain_pb2.RemoveDomainRequest(
             request_id=self._ids.new_id(), domain=domain, cause=cause
         )

@@ -106,12 +106,12 @@ class Lrps:
         reply: lrp_pb2.RetireInstanceReply = await self._call("Retire", request)
         return reply.instance
 
-    async def history(self, guid: str) -> list[record_pb2.LrpVersion]:
+    async def history(self, guid: str) -> lrp_pb2.LrpHistoryReply:
         """The versions that are kept, the latest first, with their definitions."""
         reply: lrp_pb2.LrpHistoryReply = await self._call(
             "History", lrp_pb2.LrpHistoryRequest(process_guid=guid)
         )
-        return list(reply.versions)
+        return reply
 
     async def list(self, *, domain: str = "") -> list[record_pb2.DesiredLrp]:
         """Every desired LRP, with counts of its instances, as of one revision."""

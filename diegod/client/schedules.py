@@ -1,4 +1,4 @@
-"""Task schedules: tasks made from one definition, by the clock or by dispatch."""
+"""Schedules: tasks made from one definition, by the clock or by dispatch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from diegod.v1 import definition_pb2, record_pb2, task_pb2
 from diegod.world import Ids
 
 _SERVICE = "diegod.v1.TaskScheduleService"
-Verb = task_pb2.ControlScheduleRequest.Verb
+_Verb = task_pb2.ControlScheduleRequest
 
 
 class Schedules:
@@ -24,7 +24,7 @@ class Schedules:
         expected_revision: int = 0,
         cause: str = "",
     ) -> task_pb2.DesireScheduleReply:
-        """Create a schedule or replace it. An equal one is answered `already_there`."""
+        """Store or replace a schedule. `expected_revision` refuses what changed meanwhile."""
         request = task_pb2.DesireScheduleRequest(
             request_id=self._ids.new_id(),
             definition=definition,
@@ -34,33 +34,36 @@ class Schedules:
         reply: task_pb2.DesireScheduleReply = await self._call("Desire", request)
         return reply
 
-    async def control(
-        self, name: str, verb: Verb.ValueType, cause: str = ""
-    ) -> record_pb2.TaskSchedule:
-        """PAUSE, RESUME or REMOVE."""
-        request = task_pb2.ControlScheduleRequest(
-            request_id=self._ids.new_id(), name=name, verb=verb, cause=cause
-        )
-        reply: task_pb2.ControlScheduleReply = await self._call("Control", request)
-        return reply.schedule
+    async def pause(self, name: str, cause: str = "") -> record_pb2.TaskSchedule:
+        """No slot is fired until it is resumed; what falls into the pause is not missed."""
+        return await self._control(name, _Verb.PAUSE, cause)
+
+    async def resume(self, name: str, cause: str = "") -> record_pb2.TaskSchedule:
+        return await self._control(name, _Verb.RESUME, cause)
+
+    async def remove(self, name: str, cause: str = "") -> record_pb2.TaskSchedule:
+        """Its tasks stay; the schedule as it was is the answer."""
+        return await self._control(name, _Verb.REMOVE, cause)
 
     async def dispatch(
         self,
         name: str,
         parameters: Mapping[str, str] | None = None,
+        *,
         payload: bytes = b"",
+        request_id: str = "",
         cause: str = "",
-    ) -> record_pb2.Task:
-        """Make one task of it, now; the request id makes a repeated call the same task."""
+    ) -> task_pb2.DispatchTaskReply:
+        """Make a task now. The same `request_id` again answers with the same task."""
         request = task_pb2.DispatchTaskRequest(
-            request_id=self._ids.new_id(),
+            request_id=request_id or self._ids.new_id(),
             name=name,
             parameters=parameters or {},
             payload=payload,
             cause=cause,
         )
         reply: task_pb2.DispatchTaskReply = await self._call("Dispatch", request)
-        return reply.task
+        return reply
 
     async def get(self, name: str) -> record_pb2.TaskSchedule:
         reply: task_pb2.GetScheduleReply = await self._call(
@@ -69,7 +72,7 @@ class Schedules:
         return reply.schedule
 
     async def list(self, *, domain: str = "") -> list[record_pb2.TaskSchedule]:
-        """Every schedule, as of one revision."""
+        """Every schedule that matches, as of one revision."""
         request = task_pb2.ListSchedulesRequest(domain=domain)
         replies = self._cluster.stream(f"{_SERVICE}/List", request)
         return [
@@ -77,6 +80,15 @@ class Schedules:
             async for reply in begun_within(replies, self._timeout_s)
             for schedule in reply.schedules
         ]
+
+    async def _control(
+        self, name: str, verb: task_pb2.ControlScheduleRequest.Verb.ValueType, cause: str
+    ) -> record_pb2.TaskSchedule:
+        request = task_pb2.ControlScheduleRequest(
+            request_id=self._ids.new_id(), name=name, verb=verb, cause=cause
+        )
+        reply: task_pb2.ControlScheduleReply = await self._call("Control", request)
+        return reply.schedule
 
     async def _call(self, verb: str, request: Any) -> Any:
         return await self._cluster.call(f"{_SERVICE}/{verb}", request, self._timeout_s)

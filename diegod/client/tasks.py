@@ -11,7 +11,7 @@ from diegod.v1.event_pb2 import WatchRequest
 from diegod.world import Ids
 
 _SERVICE = "diegod.v1.TaskService"
-#: Somebody has taken up its result, or its callback is being called: the task itself is over.
+#: What it comes to after its end: somebody is told of it, or resolves it.
 ENDED = (record_pb2.Task.COMPLETED, record_pb2.Task.RESOLVING)
 
 
@@ -146,7 +146,7 @@ class Tasks:
         return reply.task
 
     async def follow(self, guid: str) -> AsyncIterator[record_pb2.Task]:
-        """The task as it is, then each time it has changed; ends when the task has.
+        """The task as it is, then each time it has changed; ends once it has ended.
 
         Raises RESOURCE_NOT_FOUND when there is none, or when it is removed meanwhile.
         """

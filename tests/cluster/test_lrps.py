@@ -138,7 +138,7 @@ def test_a_spec_is_what_show_prints(dev: Dev) -> None:
     file.write_text(web_spec(dev, "round"))
     dev.run("lrp", "apply", str(file)).succeeded()
     shown = dev.run("lrp", "show", "-o", "yaml", "round").succeeded()
-    before = dev.run("lrp", "show", "-o", "json", "round").record
+    before = until("a stable first version", lambda: rolled_out(dev, "round"))
     again = dev.run("lrp", "apply", "-", given=shown.stdout).succeeded()
     assert "round: no change" in again.err
     after = dev.run("lrp", "show", "-o", "json", "round").record
@@ -149,6 +149,12 @@ def test_a_spec_is_what_show_prints(dev: Dev) -> None:
     assert "\ninstances: 1\n" in scaled.out
     assert "no change" in dev.run("lrp", "apply", "-", given=scaled.stdout).succeeded().err
     rm(dev, "round")
+
+
+def rolled_out(dev: Dev, name: str) -> dict[str, Any] | None:
+    """The LRP once its rollout is over; until then the brain changes its row."""
+    shown = dev.run("lrp", "show", "-o", "json", name).record
+    return shown if shown["desired_lrp"]["rollout"]["state"] == "DONE" else None
 
 
 @ONLY_EXEC

@@ -166,12 +166,15 @@ def tasks(draw: st.DrawFn) -> TaskDefinition:
         "completion_callback_url": st.sampled_from(["", "https://ci.example.com/hooks"]),
         "callback_policy": _message(
             CallbackPolicy,
-            backoff_ms=st.integers(1, 1000),
+            backoff_ms=st.integers(100, 1000),
             max_backoff_ms=st.integers(300_000, 400_000),
             give_up_after_ms=st.integers(0, 90_000),
         ),
     }
     given = draw(st.fixed_dictionaries({}, optional=fields))
-    return TaskDefinition(
+    task = TaskDefinition(
         task_guid=draw(_GUIDS), rootfs="preloaded:busybox", action=draw(_RUN), **given
     )
+    if not task.completion_callback_url:
+        task.ClearField("callback_policy")
+    return task
