@@ -66,6 +66,7 @@ class Term:
         self._lease = lease
         self._limits = limits
         self._agenda = Agenda()
+        self._troubles: set[str] = set()  # those that have been logged
         self._pace = Pace()
         self._auctioneer = Auctioneer(rules)
         self._full_pass_at = 0.0
@@ -132,6 +133,7 @@ class Term:
             repairs = converge(self._bulletin.snapshot, part, self._bulletin.now(), self._limits)
             self._agenda.replace(repairs.reviewed, repairs.deadlines)
             self._note_mass_loss(repairs)
+            self._note_troubles(repairs)
             decisions = self.callbacks.admitted(self.in_flight.new(repairs.decisions))
             self._pace.took(self._clock.monotonic() - began)
             await self._carry_out([(each, None) for each in decisions])
@@ -140,6 +142,12 @@ class Term:
     async def _tell_of_callbacks(self) -> None:
         answers = self.in_flight.new(self.callbacks.to_tell(self._bulletin.snapshot))
         await self._carry_out([(each, None) for each in answers])
+
+    def _note_troubles(self, repairs: Repairs) -> None:
+        for trouble in repairs.troubles:
+            if trouble not in self._troubles:
+                self._troubles.add(trouble)
+                log.error("convergence.trouble", reason=trouble)
 
     def _note_mass_loss(self, repairs: Repairs) -> None:
         before, self.mass_loss = self.mass_loss, repairs.mass_loss

@@ -101,7 +101,7 @@ def view(
     )
     name = strategy or rules.default_strategy
     columns = table.columns(work)
-    refused_by = {key: ~each.admits(columns, work) for key, each in rules.filters.items()}
+    rules, refused_by = _asked(columns, work, rules)
     verdicts = _verdicts(present, columns, work, rules, refused_by, name)
     counts = _counts(absent, columns, work, rules, refused_by)
     choice, refusal = _outcome(table, work, rules, name)  # the last: it books
@@ -112,6 +112,33 @@ def view(
         refusal,
         choice,
     )
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """Instead of a plugin that raised: whatever is asked of it, it says why it can't."""
+
+    error: Exception
+
+    def admits(self, cells: CellColumns, work: Work) -> Mask:
+        return np.zeros(len(cells), dtype=np.bool_)
+
+    def explain(self, cells: CellColumns, work: Work, refused: Mask) -> str:
+        return f"failed: {self.error!r}"
+
+
+def _asked(columns: CellColumns, work: Work, rules: Rules) -> tuple[Rules, dict[str, Mask]]:
+    """Whom each filter refuses. One that fails refuses all, as in the auction, and says so."""
+    filters, refused_by = dict(rules.filters), {}
+    for name, each in rules.filters.items():
+        try:
+            refused_by[name] = ~each.admits(columns, work)
+            if refused_by[name].any():
+                each.explain(columns, work, refused_by[name])
+        except Exception as error:  # a plugin's fault is part of the explanation
+            filters[name] = _Failed(error)
+            refused_by[name] = ~filters[name].admits(columns, work)
+    return replace(rules, filters=filters), refused_by
 
 
 def _outcome(table: CellTable, work: Work, rules: Rules, strategy: str) -> tuple[str, str]:
@@ -154,7 +181,10 @@ def _scores(columns: CellColumns, work: Work, rules: Rules, strategy: str) -> Fl
     known = rules.strategies.get(strategy)
     if known is None or not len(columns):
         return None
-    scores = known.score(columns, work)
+    try:
+        scores = known.score(columns, work)
+    except Exception:  # the refusal says so, in the words of the auction
+        return None
     is_usable = scores.shape == (len(columns),) and bool(np.isfinite(scores).all())
     return scores if is_usable else None
 

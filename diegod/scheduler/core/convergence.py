@@ -10,7 +10,8 @@ from diegod.models.mass_loss import mass_loss
 from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.lrps.process_repairs import repair_process
 from diegod.scheduler.core.repairs import Repairs, Sheet
-from diegod.scheduler.core.snapshot import CELL, DOMAIN, PROCESS, TASK, Key, Snapshot
+from diegod.scheduler.core.schedules import repair_schedule
+from diegod.scheduler.core.snapshot import CELL, DOMAIN, PROCESS, SCHEDULE, TASK, Key, Snapshot
 from diegod.scheduler.core.task_repairs import repair_task
 
 _DEFAULTS = Limits()
@@ -19,7 +20,7 @@ _DEFAULTS = Limits()
 def converge(
     snapshot: Snapshot, keys: Iterable[Key], now: float, limits: Limits = _DEFAULTS
 ) -> Repairs:
-    """The repairs of these tasks and processes, and of those on these cells."""
+    """The repairs of these tasks, processes and schedules, and of what is on these cells."""
     loss = mass_loss(snapshot.missing, snapshot.present_count, now, limits)
     sheet = Sheet(snapshot, now, limits, loss)
     reviewed = tuple(sorted(dict.fromkeys(opened(snapshot, keys))))
@@ -28,7 +29,10 @@ def converge(
             repair_process(sheet, key.guid)
         elif key.kind == TASK and (task := snapshot.tasks.get(key.guid)) is not None:
             repair_task(sheet, task)
-    return Repairs(tuple(sheet.decisions), tuple(sheet.deadlines), reviewed, sheet.mass_loss)
+        elif key.kind == SCHEDULE:
+            repair_schedule(sheet, key.guid)
+    decisions, deadlines = tuple(sheet.decisions), tuple(sheet.deadlines)
+    return Repairs(decisions, deadlines, reviewed, sheet.mass_loss, tuple(sheet.troubles))
 
 
 def all_keys(snapshot: Snapshot) -> Iterator[Key]:
@@ -37,14 +41,17 @@ def all_keys(snapshot: Snapshot) -> Iterator[Key]:
     Not sorted: that alone would take longer than a brain may hold its loop.
     """
     processes, leftovers, tasks = list(snapshot.desired), snapshot.started(), list(snapshot.tasks)
+    schedules = list(snapshot.schedules)
     yield from (Key(PROCESS, guid) for guid in processes)
     yield from (Key(PROCESS, guid) for guid in leftovers if guid not in snapshot.desired)
     yield from (Key(TASK, guid) for guid in tasks)
+    yield from (Key(SCHEDULE, name) for name in schedules)
 
 
 def sliced(snapshot: Snapshot, keys: Iterable[Key], rows: Callable[[], int]) -> Iterator[list[Key]]:
     """The keys, each once, in slices that weigh about `rows()` rows each: a caller takes breaks in
-    between, and says anew each time how much it can take."""
+    between, and says anew each time how much it can take. There is always one, if an empty one: a
+    mass loss ends by time alone, and every slice looks at it."""
     part: list[Key] = []
     weight, limit = 0, rows()
     seen: set[Key] = set()
@@ -57,7 +64,7 @@ def sliced(snapshot: Snapshot, keys: Iterable[Key], rows: Callable[[], int]) -> 
         if weight >= limit:
             yield part
             part, weight, limit = [], 0, rows()
-    if part:
+    if part or not seen:
         yield part
 
 

@@ -25,6 +25,7 @@ class Repairs:
     deadlines: tuple[Deadline, ...]
     reviewed: tuple[Key, ...]
     mass_loss: MassLoss | None
+    troubles: tuple[str, ...] = ()  # what can't be done, and would not be noticed otherwise
 
     @property
     def next_deadline(self) -> float | None:
@@ -41,6 +42,7 @@ class Sheet:
     mass_loss: MassLoss | None
     decisions: list[Decision] = field(default_factory=list)
     deadlines: list[Deadline] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
 
     def decide(self, key: Key, action: Action, reason: str) -> None:
         self.decisions.append(Decision(action, reason, key))

@@ -35,10 +35,11 @@ def repair_task(sheet: Sheet, task: Task) -> None:
     elif task.state == Task.RESOLVING:
         _reopen_if_left_alone(sheet, key, task)
     elif task.state == Task.COMPLETED:
-        if callback_is_due_sometime(task):
+        is_told = not callback_is_due_sometime(task)
+        # A policy without an end of its own goes on until the record goes, and so can't keep it.
+        expires = is_told or not task.callback.give_up_after_ms
+        if not (expires and _expire_if_old(sheet, key, task)) and not is_told:
             _claim_if_due(sheet, key, task)
-        else:
-            _expire_if_old(sheet, key, task)
 
 
 def start_deadline(task: Task) -> float:
@@ -49,7 +50,7 @@ def start_deadline(task: Task) -> float:
 
 
 def callback_is_due_sometime(task: Task) -> bool:
-    """Whether its end is still to be told: until then the record is kept, however old."""
+    """Whether its end is still to be told."""
     callback = task.callback
     return task.HasField("callback") and not callback.delivered and not callback.given_up
 
@@ -135,12 +136,13 @@ def _claim_if_due(sheet: Sheet, key: Key, task: Task) -> None:
         sheet.decide(key, action, f"its end is told to its callback, {_try(task.callback)}")
 
 
-def _expire_if_old(sheet: Sheet, key: Key, task: Task) -> None:
+def _expire_if_old(sheet: Sheet, key: Key, task: Task) -> bool:
     if not sheet.is_due(key, seconds(task.completed_at) + task.retention_ms / 1000):
-        return
+        return False
     action = ExpireTask(task_guid=task.task_guid, row_revision=task.provenance.revision)
     reason = f"completed more than {task.retention_ms / 1000:g} s ago"
     sheet.decide_unless_held(key, [(action, reason)])
+    return True
 
 
 def _failure(

@@ -22,6 +22,7 @@ from diegod.v1.cell_pb2 import ControlCellRequest
 from diegod.v1.definition_pb2 import UpdatePolicy
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
 from diegod.v1.lrp_pb2 import ControlLrpRequest
+from diegod.v1.task_pb2 import ControlScheduleRequest
 
 Row = TypeVar("Row", bound=Message)
 
@@ -33,6 +34,7 @@ _TABLES = {
     r.Cell: ("cell", "cell_id"),
     r.Domain: ("domain", "domain"),
     r.Lock: ("lock", "name"),
+    r.TaskSchedule: ("task_schedule", "name"),
 }
 
 
@@ -47,6 +49,8 @@ class Board:
         self._definitions: dict[tuple[str, int], bytes] = {}
         self._versions: dict[tuple[str, int], r.LrpVersion] = {}
         self._removed_incarnation = 0
+        self._schedules: dict[str, tuple[bytes | None, bytes | None]] = {}
+        self._tombstones: dict[str, int] = {}
 
     # What a rule may read (diegod.raftbbs.core.view.View).
 
@@ -55,6 +59,18 @@ class Board:
 
     def task_definition(self, guid: str) -> bytes | None:
         return b"" if ("task", guid) in self.rows else None
+
+    def tombstone(self, guid: str) -> int | None:
+        return self._tombstones.get(guid)
+
+    def task_schedule(self, name: str) -> r.TaskSchedule | None:
+        return self._copy("task_schedule", name)
+
+    def schedule_definition(self, name: str) -> bytes | None:
+        return self._schedules.get(name, (None, None))[0]
+
+    def schedule_task_definition(self, name: str) -> bytes | None:
+        return self._schedules.get(name, (None, None))[1]
 
     def desired_lrp(self, guid: str) -> r.DesiredLrp | None:
         return self._copy("desired_lrp", guid)
@@ -147,6 +163,10 @@ class Board:
             guid = getattr(row, key)
             if isinstance(row, r.DesiredLrp) and row_change.definition is not None:
                 self._definitions[guid, row.definition_revision] = row_change.definition
+            if isinstance(row, r.TaskSchedule) and row_change.definition is not None:
+                self._schedules[guid] = row_change.definition, row_change.task_definition
+            if row_change.guid_free_at_ns:
+                self._tombstones[guid] = row_change.guid_free_at_ns
             for version in row_change.versions:
                 self._versions[guid, version.version] = version
             if row_change.verb == r.Change.REMOVED:
@@ -288,6 +308,22 @@ class People:
         )
         self.board.do("user/alice", desire_task=c.DesireTask(task=row))
 
+    def schedule(self, name: str, cron: str, late_ms: int = 60_000, **fields: object) -> None:
+        row = r.TaskSchedule(
+            name=name,
+            domain="default",
+            cron=cron,
+            late_ms=late_ms,
+            task=r.Task(domain="default", needs=needs(128), retention_ms=604_800_000),
+            **fields,
+        )
+        desire = c.DesireSchedule(schedule=row, definition=b"clock", task_definition=b"")
+        self.board.do("user/alice", desire_schedule=desire)
+
+    def control_schedule(self, name: str, verb: ControlScheduleRequest.Verb) -> None:
+        control = c.ControlSchedule(name=name, verb=verb)
+        self.board.do("user/alice", control_schedule=control)
+
     def lrp(self, guid: str, instances: int = 1, definition: str = "v1", **fields: object) -> None:
         fields.setdefault("update", UpdatePolicy(min_healthy_ms=0))
         row = r.DesiredLrp(
@@ -351,6 +387,11 @@ class People:
         """What its readiness checks say, of one that was started."""
         start = c.StartInstance(instance_guid=row.instance_guid, routable=routable)
         self.board.do(f"cell/{row.cell_id}", start_instance=start)
+
+    def remove_row(self, row: r.ActualLrp) -> None:
+        """It ended as it was asked to, or its cell has nothing of it any more."""
+        remove = c.RemoveInstance(instance_guid=row.instance_guid)
+        self.board.do(f"cell/{row.cell_id}", remove_instance=remove)
 
     def crash(self, row: r.ActualLrp) -> None:
         crash = c.CrashInstance(instance_guid=row.instance_guid, crash_reason="exit status 1")

@@ -15,7 +15,7 @@ from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.lock import BrainLock
 from diegod.scheduler.ports import CallbackSender
 from diegod.scheduler.strategies.spread import Spread
-from diegod.v1.definition_pb2 import CrashPolicy
+from diegod.v1.definition_pb2 import CrashPolicy, Dependency
 from diegod.v1.record_pb2 import ActualLrp, Task
 from diegod.world.ids import SeededIds
 from tests.unit.scheduler.board import LOCK, Board, BoardBbs, People
@@ -237,6 +237,41 @@ class TestWork:
             placed = [t for t in cluster.board.all(Task) if t.placed_cell_id]
             assert len(placed) == 2
             assert cluster.bbs["brain-1"].actions().count("place_task") == 2
+
+        play(scenario)
+
+
+class TestDependencies:
+    def test_what_waits_is_told_so_once_and_is_placed_as_soon_as_it_waits_no_more(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            cluster.people.cell("cell-1")
+            cluster.start()
+            cluster.people.task("t", depends_on=[Dependency(lrp="db")])
+            error = lambda: cluster.board.task("t").placement_error  # noqa: E731
+            await cluster.until(lambda: error() == "waits for lrp db: there is none", 1.0)
+            await asyncio.sleep(120)
+            assert cluster.bbs["brain-1"].actions() == ["refuse_task"]
+            cluster.people.lrp("db", 2)
+            await cluster.until(lambda: error() == "waits for lrp db: 0 of 2 healthy", 1.0)
+            await cluster.until(cluster.runs("db", 2), 1.0)
+            await cluster.until(cluster.task_is("t", Task.RUNNING), 0.5)
+            assert error() == ""
+
+        play(scenario)
+
+    def test_what_waits_in_vain_fails_at_once(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            cluster.people.cell("cell-1")
+            cluster.start()
+            cluster.people.task("seed")
+            cluster.people.task("t", depends_on=[Dependency(task="seed")])
+            await cluster.until(cluster.task_is("seed", Task.RUNNING), 1.0)
+            assert cluster.board.task("t").state == Task.PENDING
+            cluster.people.lose("cell-1")
+            await cluster.until(cluster.task_is("t", Task.COMPLETED), 0.5)
+            assert cluster.board.task("t").failure_reason == (
+                "task seed failed: cell disappeared before completion"
+            )
 
         play(scenario)
 

@@ -26,13 +26,8 @@ def move_away(process: Process) -> None:
         elif not process.rules.starts_first:
             if not row.routable or not process.unserved_beside(slot):
                 process.end(row, why)
-        elif moving + process.begun < process.rules.max_in_flight and stands_alone(slot):
+        elif moving + process.begun < process.rules.max_in_flight and process.stands_alone(slot):
             process.begin_moving(slot, row, why)
-
-
-def stands_alone(slot: Slot) -> bool:
-    """Whether no other instance stands in for the ordinary one, or lingers."""
-    return not slot.evacuating and not slot.suspects
 
 
 def _has_to_move(process: Process, slot: Slot) -> bool:

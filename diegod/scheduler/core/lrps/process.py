@@ -221,6 +221,13 @@ class Process:
         self._ended.add(row.instance_guid)
         return True
 
+    def stands_alone(self, slot: Slot) -> bool:
+        """Whether no other instance stands in for the ordinary one, or lingers after this pass."""
+        return all(
+            row.instance_guid in self._ended and self.goes_at_once(row)
+            for row in slot.evacuating + slot.suspects
+        )
+
     def begin_moving(self, slot: Slot, row: ActualLrp, why: str) -> bool:
         """The instance serves on, and another one is made in its place."""
         if row.instance_guid in self._returned:

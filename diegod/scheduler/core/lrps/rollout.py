@@ -6,7 +6,6 @@ that can't. Of what serves, as many are replaced at a time as the update allows;
 is not healthy yet counts against that, so an update that does not work stops by itself.
 """
 
-from diegod.scheduler.core.lrps.drain import stands_alone
 from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.scheduler.core.lrps.steps import retirement
 from diegod.v1.record_pb2 import ActualLrp, Rollout
@@ -78,7 +77,7 @@ def _old_that_serve(process: Process) -> list[ActualLrp]:
         slot.ordinary
         for slot in process.open_slots()
         if slot.ordinary is not None
-        and stands_alone(slot)
+        and process.stands_alone(slot)
         and process.is_old(slot.ordinary)
         and process.serves(slot.ordinary)
     ]

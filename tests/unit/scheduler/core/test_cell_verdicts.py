@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from diegod.contracts.strategy import CellColumns, Mask, Work
+from diegod.contracts.strategy import CellColumns, Floats, Mask, Work
 from diegod.scheduler.core.auction import Rules, hold
 from diegod.scheduler.core.cell_verdicts import PRESENCE, PlacementView, explain
 from diegod.scheduler.core.filters import BUILTIN
@@ -220,6 +220,27 @@ def test_a_filter_that_says_no_more_than_it_must_is_explained_too() -> None:
     view = explain(cells, a_work(), rules)
     assert [each.reasons for each in view.cells] == [(), ("odd",)]
     assert (view.filters[-1].name, view.filters[-1].alone) == ("even", 1)
+
+
+class Broken:
+    def admits(self, cells: CellColumns, work: Work) -> Mask:
+        raise KeyError("gpu")
+
+    def explain(self, cells: CellColumns, work: Work, refused: Mask) -> str:
+        raise KeyError("gpu")
+
+    def score(self, cells: CellColumns, work: Work) -> Floats:
+        raise KeyError("gpu")
+
+
+def test_a_plugin_that_fails_is_part_of_the_explanation() -> None:
+    cells = [a_status(a_cell("a"))]
+    view = explain(cells, a_work(), Rules({"spread": Spread()}, {"broken": Broken()}, "spread"))
+    assert view.cells[0].reasons == ("failed: KeyError('gpu')",)
+    assert (view.choice, view.filters[0].alone) == ("", 1)
+    view = explain(cells, a_work(), Rules({"bad": Broken()}, BUILTIN, "bad"))
+    assert view.refusal == "strategy \"bad\" or a filter failed: KeyError('gpu')"
+    assert [each.score for each in view.possible] == [None]
 
 
 def test_a_strategy_that_is_not_there() -> None:

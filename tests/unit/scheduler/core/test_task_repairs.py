@@ -187,6 +187,15 @@ class TestCallbacks:
         (decision,) = repaired(task, now=NOW + 50).decisions
         assert described(decision) == "ExpireTask t"
 
+    def test_a_policy_without_an_end_is_tried_until_the_record_goes(self) -> None:
+        task = completed(give_up_after_ms=0, next_try_at=at(NOW + 100))
+        assert repaired(task).next_deadline == NOW + 50
+        task.callback.next_try_at.CopyFrom(at(NOW + 49))
+        (decision,) = repaired(task, now=NOW + 49).decisions
+        assert described(decision) == "ClaimCallback t"
+        (decision,) = repaired(task, now=NOW + 50).decisions
+        assert described(decision) == "ExpireTask t"
+
     def test_a_task_without_one_is_never_claimed(self) -> None:
         task = a_task("t", Task.COMPLETED, completed_at=at(NOW - 10), retention_ms=60_000)
         assert repaired(task).decisions == ()
@@ -208,6 +217,7 @@ class TestCallbacks:
 
 
 def completed(**callback: object) -> Task:
+    callback.setdefault("give_up_after_ms", 86_400_000)
     return a_task(
         "t",
         Task.COMPLETED,

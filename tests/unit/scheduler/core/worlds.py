@@ -126,3 +126,13 @@ def _state(row: ActualLrp) -> str:
     words += [ActualLrp.Presence.Name(row.presence)] if row.presence else []
     words += ["stopping"] if row.stopping else []
     return " ".join(words)
+
+
+def a_world(cells: int = 2, instances: int = 2, **lrp: object) -> World:
+    """So many cells, and an LRP "web" with all its instances running."""
+    world = World()
+    for number in range(1, cells + 1):
+        world.people.cell(f"cell-{number}", zone=f"z{number}")
+    world.people.lrp("web", instances, **lrp)
+    world.settle_in_time()
+    return world

@@ -1,25 +1,20 @@
-"""The scenarios that people know Diego by: scaling, crashes, lost cells, updates.
+"""Diego's convergence, step by step and in its order: scaling, placements, crashes.
 
-All repairs go through the real rules of the BBS, which refuse what was decided wrongly.
+All repairs go through the real rules of the BBS, which refuse what was decided wrongly. Lost cells,
+evacuations, rollouts and GLOBAL LRPs have modules of their own.
 """
 
+from typing import ClassVar
+
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from diegod.scheduler.core.convergence import all_keys, converge
+from diegod.scheduler.core.snapshot import Snapshot
 from diegod.v1.definition_pb2 import CrashPolicy
-from diegod.v1.record_pb2 import ActualLrp
-from tests.unit.scheduler.core.worlds import World
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp, Rollout
+from tests.unit.scheduler.core.worlds import World, a_world
 
-
-def a_world(cells: int = 2, instances: int = 2, **lrp: object) -> World:
-    """So many cells, and an LRP "web" with all its instances running."""
-    world = World()
-    for number in range(1, cells + 1):
-        world.people.cell(f"cell-{number}", zone=f"z{number}")
-    world.people.lrp("web", instances, **lrp)
-    world.settle()
-    return world
+NOW = 1_000_000
 
 
 class TestScaling:
@@ -67,6 +62,7 @@ class TestScaling:
         assert world.converge() == ["RetireInstance web"] * 2
         world.settle()
         assert world.states("web") == []
+        assert world.board.desired_lrp("web") is None
 
     def test_an_instance_that_never_ran_goes_without_its_cell_being_asked(self) -> None:
         world = World()
@@ -140,257 +136,83 @@ class TestCrashes:
         assert world.states("web") == []
 
 
-class TestALostCell:
-    """The table of diego.md 2.7; i1 is on cell-1, which is lost, i2 replaces it."""
+class TestTheOrder:
+    """Each step of Diego's convergence once, in one LRP, all due at the same time."""
 
-    def lost(self) -> World:
-        world = a_world(cells=2, instances=1)
-        world.people.lose("cell-1")
-        return world
+    ROWS: ClassVar = {
+        "2: drop what evacuates on a missing cell": [
+            (0, ActualLrp.CLAIMED, "here", {}),
+            (0, ActualLrp.RUNNING, "gone", {"presence": ActualLrp.EVACUATING}),
+        ],
+        "3: withdraw what is not taken up": [(1, ActualLrp.UNCLAIMED, "", {"placed": "here"})],
+        "4: suspect what is on a missing cell": [(2, ActualLrp.RUNNING, "gone", {})],
+        "5: create what is missing": [],  # index 3
+        "6: retire what is extra": [(9, ActualLrp.RUNNING, "here", {})],
+        "7: settle suspects": [
+            (4, ActualLrp.RUNNING, "here", {}),
+            (4, ActualLrp.RUNNING, "gone", {"presence": ActualLrp.SUSPECT}),
+        ],
+        "8: restart what crashed": [(5, ActualLrp.CRASHED, "", {"crash_count": 1})],
+    }
+    DECISIONS: ClassVar = [
+        "RetireInstance i0-1",
+        "WithdrawInstance i1-0",
+        "SuspectInstance i2-0",
+        "CreateInstance web/2",
+        "CreateInstance web/3",
+        "RetireInstance i9-0",
+        "RetireInstance i4-1",
+        "UnclaimInstance i5-0",
+    ]
 
-    def test_i1_becomes_suspect_and_i2_is_made(self) -> None:
-        world = self.lost()
-        assert world.converge() == ["SuspectInstance web", "CreateInstance web"]
-        assert world.states("web") == ["0 UNCLAIMED", "0 RUNNING cell-1 SUSPECT"]
-        assert world.suspect("web", 0).routable
-        assert world.converge() == []
+    def test_each_step_comes_after_the_one_before(self) -> None:
+        assert self.decided(*self.ROWS) == self.DECISIONS
 
-    def test_once_i2_runs_i1_is_removed(self) -> None:
-        world = self.lost()
-        world.settle()
-        assert world.states("web") == ["0 RUNNING cell-2"]
+    @pytest.mark.parametrize("left_out", ROWS)
+    def test_a_step_is_about_nothing_but_its_own_rows(self, left_out: str) -> None:
+        steps = [name for name in self.ROWS if name != left_out]
+        indexes = {f"i{index}-" for index, *_ in self.ROWS[left_out]}
+        others = [each for each in self.DECISIONS if not any(i in each for i in indexes)]
+        decided = self.decided(*steps)
+        assert [each for each in decided if each in others] == others
 
-    def test_while_i2_is_only_claimed_i1_stays(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.auction()
-        world.people.claim(world.instance("web", 0))
-        assert world.converge() == []
-        assert world.states("web") == ["0 CLAIMED cell-2", "0 RUNNING cell-1 SUSPECT"]
+    @pytest.mark.parametrize("seed", range(6))
+    def test_in_whatever_order_the_rows_came(self, seed: int) -> None:
+        names = list(self.ROWS)
+        assert self.decided(*names[seed:], *names[:seed]) == self.DECISIONS
 
-    def test_cell_1_is_back_before_i2_was_placed(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.people.cell("cell-1")
-        assert world.converge() == ["RetireInstance web", "UnsuspectInstance web"]
-        assert world.states("web") == ["0 RUNNING cell-1"]
-        assert world.converge() == []
+    def decided(self, *steps: str) -> list[str]:
+        snapshot = Snapshot()
+        snapshot.apply_changes(self.changes(*steps))
+        repairs = converge(snapshot, all_keys(snapshot), NOW)
+        assert converge(snapshot, all_keys(snapshot), NOW) == repairs
+        return [f"{each.about.action} {each.about.guid}" for each in repairs.decisions]
 
-    def test_cell_1_is_back_while_i2_is_claimed(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.auction()
-        world.people.claim(world.instance("web", 0))
-        world.people.cell("cell-1")
-        assert world.converge() == ["RetireInstance web"]
-        assert world.converge() == []
-        world.people.obey()
-        assert world.converge() == ["UnsuspectInstance web"]
-        assert world.states("web") == ["0 RUNNING cell-1"]
-
-    def test_cell_1_is_back_after_i2_ran(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.auction()
-        world.people.obey()
-        world.people.cell("cell-1")
-        assert world.converge() == ["RetireInstance web"]
-        world.settle()
-        assert world.states("web") == ["0 RUNNING cell-2"]
-
-    def test_i2_starts_although_it_was_to_stop_and_i1_stays_all_the_same(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.auction()
-        world.people.claim(world.instance("web", 0))
-        world.people.cell("cell-1")
-        world.converge()
-        world.people.run(world.instance("web", 0))
-        assert world.converge() == []
-        world.people.obey()
-        assert world.converge() == ["UnsuspectInstance web"]
-
-    def test_i1_is_not_called_back_once_it_was_told_to_stop(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.auction()
-        world.people.obey()
-        world.people.cell("cell-1")
-        world.converge()
-        world.people.crash(world.instance("web", 0))
-        assert world.converge() == ["UnclaimInstance web"]
-
-    def test_i2_can_not_be_placed_and_both_stay(self) -> None:
-        world = a_world(cells=1, instances=1)
-        world.people.lose("cell-1")
-        world.settle()
-        assert world.states("web") == ["0 UNCLAIMED", "0 RUNNING cell-1 SUSPECT"]
-
-    def test_i2_crashes_and_i1_stays(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.auction()
-        world.people.claim(world.instance("web", 0))
-        world.people.crash(world.instance("web", 0))
-        assert world.converge() == ["UnclaimInstance web"]
-        assert world.states("web")[1:] == ["0 RUNNING cell-1 SUSPECT"]
-
-    def test_i2s_cell_is_lost_too_and_i1_stays_suspect(self) -> None:
-        world = a_world(cells=6, instances=1)
-        world.people.lose("cell-1")
-        world.converge()
-        world.auction()
-        world.people.claim(world.instance("web", 0))
-        world.people.lose(world.instance("web", 0).cell_id)
-        assert world.converge() == ["RetireInstance web", "CreateInstance web"]
-        assert world.states("web") == ["0 UNCLAIMED", "0 RUNNING cell-1 SUSPECT"]
-        assert world.converge() == []
-
-    def test_the_lrp_is_removed_while_i1_is_suspect(self) -> None:
-        world = self.lost()
-        world.converge()
-        world.people.remove_lrp("web")
-        assert world.converge() == ["RetireInstance web"] * 2
-        assert world.states("web") == []
-
-    def test_an_instance_that_was_to_stop_is_not_made_suspect(self) -> None:
-        world = a_world(cells=2, instances=2)
-        world.people.scale("web", 1)
-        world.converge()
-        world.people.scale("web", 2)
-        world.people.lose("cell-2")
-        assert world.converge() == ["RetireInstance web", "CreateInstance web"]
-
-
-class TestANewDefinition:
-    def test_running_instances_are_replaced_one_at_a_time(self) -> None:
-        world = a_world(instances=3)
-        world.people.lrp("web", 3, definition="v2")
-        for index in (2, 1, 0):
-            assert world.converge() == ["RetireInstance web"]
-            assert world.instance("web", index).stopping
-            assert world.converge() == []
-            world.people.obey()
-            assert world.converge() == ["CreateInstance web"]
-            world.auction()
-            assert world.converge() == []
-            world.people.obey()
-        assert world.converge() == []
-        revision = world.board.desired_lrp("web").definition_revision
-        assert {row.definition_revision for row in world.board.instances("web")} == {revision}
-
-    def test_a_new_one_that_crashes_stops_the_update(self) -> None:
-        world = a_world(instances=2, crash_policy=CrashPolicy(max_restarts=1))
-        policy = CrashPolicy(max_restarts=1)
-        world.people.lrp("web", 2, definition="v2", crash_policy=policy)
-        world.converge()
-        world.people.obey()
-        world.converge()
-        world.auction()
-        world.people.obey()
-        world.people.crash(world.instance("web", 1))
-        world.settle()
-        assert world.states("web") == ["0 RUNNING cell-1", "1 CRASHED"]
-
-    def test_a_better_definition_replaces_one_that_can_not_start(self) -> None:
-        policy = CrashPolicy(max_restarts=1)
-        world = a_world(instances=2, crash_policy=policy)
-        for index in (0, 1):
-            world.people.crash(world.instance("web", index))
-        world.settle()
-        assert world.states("web") == ["0 CRASHED", "1 CRASHED"]
-        world.people.lrp("web", 2, definition="v2", crash_policy=policy)
-        assert world.converge() == ["RetireInstance web", "CreateInstance web"] * 2
-        assert [row.crash_count for row in world.board.instances("web")] == [0, 0]
-        world.settle()
-        assert world.states("web") == ["0 RUNNING cell-1", "1 RUNNING cell-2"]
-
-    def test_one_that_is_only_being_started_is_replaced_at_once(self) -> None:
-        world = World()
-        world.people.cell("cell-1")
-        world.people.lrp("web", 2)
-        world.converge()
-        world.auction()
-        for index in (0, 1):
-            world.people.claim(world.instance("web", index))
-        world.people.lrp("web", 2, definition="v2")
-        assert world.converge() == ["RetireInstance web"] * 2
-        assert world.converge() == []
-
-    def test_scaling_replaces_nothing(self) -> None:
-        world = a_world(instances=2)
-        world.people.scale("web", 3)
-        world.settle()
-        assert not any(row.stopping for row in world.board.instances("web"))
-        assert len(world.states("web")) == 3
-
-
-EVENTS = ("crash", "lose", "return", "scale", "update", "remove", "desire", "wait", "task", "obey")
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(EVENTS), st.integers(0, 3), st.booleans()),
-        min_size=1,
-        max_size=12,
-    )
-)
-def test_whatever_happens_the_bbs_accepts_every_repair_and_a_second_pass_finds_none(
-    story: list[tuple[str, int, bool]],
-) -> None:
-    world = World()
-    for number in range(4):
-        world.people.cell(f"cell-{number}", zone=f"z{number % 2}")
-    world.people.lrp("web", 2)
-    for event, number, then_converge in story:
-        _happen(world, event, number)
-        if then_converge:
-            world.converge()
-            assert world.converge() == []
-            world.auction()
-    _everything_comes_back(world)
-    world.settle()
-    running = [f"{index} RUNNING" for index in range(2)]
-    assert [state[:9] for state in world.states("web")] == running
-
-
-def _happen(world: World, event: str, number: int) -> None:
-    people, cell_id = world.people, f"cell-{number}"
-    present = [cell for cell in world.snapshot().present_cells() if cell.cell_id == cell_id]
-    desired = world.board.desired_lrp("web")
-    match event:
-        case "crash":
-            for row in world.board.instances("web"):
-                if row.state == ActualLrp.RUNNING and world.snapshot().is_present(row.cell_id):
-                    people.crash(row)
-                    return
-        case "lose" if present:
-            people.lose(cell_id)
-        case "return":
-            people.cell(cell_id, zone=f"z{number % 2}")
-        case "scale" if desired is not None:
-            people.scale("web", number)
-        case "update" if desired is not None:
-            people.lrp("web", 2, definition=f"v{number}")
-        case "remove" if desired is not None:
-            people.remove_lrp("web")
-        case "desire" if desired is None:
-            people.lrp("web", 2)
-        case "task":
-            people.task(f"task-{number}")
-        case "wait":
-            world.wait(10 * number)
-        case "obey":
-            people.obey()
-
-
-def _everything_comes_back(world: World) -> None:
-    for number in range(4):
-        if not world.snapshot().is_present(f"cell-{number}"):
-            world.people.cell(f"cell-{number}", zone=f"z{number % 2}")
-    world.people.lrp("web", 2, definition="the last one")
-    world.wait(3600)
+    def changes(self, *steps: str) -> list[Change]:
+        cells = [Cell(cell_id="here", state=Cell.PRESENT), Cell(cell_id="gone", state=Cell.MISSING)]
+        for cell in cells:
+            cell.since.seconds = NOW - 3600
+        desired = DesiredLrp(process_guid="web", domain="default", instances=6)
+        desired.rollout.state = Rollout.DONE
+        changes = [Change(verb=Change.CREATED, cell=cell) for cell in cells]
+        changes.append(Change(verb=Change.CREATED, desired_lrp=desired))
+        for step in steps:
+            for number, (index, state, cell_id, more) in enumerate(self.ROWS[step]):
+                row = ActualLrp(
+                    process_guid="web",
+                    index=index,
+                    domain="default",
+                    instance_guid=f"i{index}-{number}",
+                    state=state,
+                    cell_id=cell_id,
+                    routable=True,
+                    placed_cell_id=more.get("placed", ""),
+                    presence=more.get("presence", ActualLrp.ORDINARY),
+                    crash_count=more.get("crash_count", 0),
+                )
+                row.since.seconds = row.placed_at.seconds = NOW - 60
+                changes.append(Change(verb=Change.CREATED, actual_lrp=row))
+        return changes
 
 
 def test_a_pass_over_one_process_leaves_the_others_alone() -> None:

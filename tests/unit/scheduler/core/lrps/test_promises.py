@@ -193,7 +193,9 @@ class Story:
             case "start-some":
                 self._claim(range(number))
             case "unroutable" if running:
-                self.people.run_again(running[number % len(running)], routable=False)
+                row = running[number % len(running)]
+                if row.presence == ActualLrp.ORDINARY:
+                    self.people.run_again(row, routable=bool(number % 2))
 
     def _living(self) -> list[ActualLrp]:
         rows = self.world.board.instances("web")
