@@ -330,7 +330,7 @@ class People:
             process_guid=guid,
             domain="default",
             instances=instances,
-            needs=needs(fields.pop("memory_mb", 128)),
+            needs=needs(fields.pop("memory_mb", 128), fields.pop("tags", ())),
             **fields,
         )
         desire = c.DesireLrp(desired_lrp=row, definition=definition.encode())

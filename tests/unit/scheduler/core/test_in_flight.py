@@ -97,3 +97,23 @@ def test_it_knows_the_rows_that_something_is_under_way_for() -> None:
     in_flight.sent(placement.decision(), placement, now=0)
     assert in_flight.rows() == {"backup"}
     assert placement.decision().key == Key(TASK, "backup")
+
+
+def test_what_is_said_of_an_lrp_is_under_way_until_its_row_has_changed() -> None:
+    world = World()
+    world.people.cell("cell-1")
+    world.people.lrp("web", 1)
+    world.converge()
+    world.auction()
+    world.people.obey()
+    (decision,) = world.repairs().decisions
+    assert decision.about.action == "FinishRollout"
+    assert decision.about.guid == "web"
+    in_flight = InFlight()
+    in_flight.sent(decision, None, now=0)
+    assert in_flight.new(world.repairs().decisions) == []
+    in_flight.land(world.snapshot(), now=0)
+    assert len(in_flight) == 1
+    world.people.scale("web", 2)  # somebody else changed the row: it was decided on another one
+    in_flight.land(world.snapshot(), now=0)
+    assert len(in_flight) == 0

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diegod.scheduler.core.snapshot import CELL, PROCESS, TASK, Key, Load, Snapshot
+from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, Change, Resources, Task
 from tests.unit.scheduler.board import as_created, needs
 from tests.unit.scheduler.core.worlds import World
@@ -80,7 +81,7 @@ def test_a_suspect_instance_keeps_its_room_on_the_missing_cell() -> None:
     assert world.snapshot().instances_by_cell("web") == {"cell-1": 1}
 
 
-STEPS = st.lists(st.tuples(st.sampled_from("tlcrxsow"), st.integers(0, 2)), max_size=25)
+STEPS = st.lists(st.tuples(st.sampled_from("tlcrxsowduamg"), st.integers(0, 2)), max_size=25)
 
 
 @settings(max_examples=100, deadline=None)
@@ -109,6 +110,10 @@ def visible(snapshot: Snapshot) -> tuple[object, ...]:
         [snapshot.keys_on(cell) for cell in cells],
         [snapshot.is_present(cell) for cell in cells],
         snapshot.missing,
+        (snapshot.present_count, snapshot.missing_count),
+        (sorted(snapshot.steady), sorted(snapshot.everywhere)),
+        sorted(snapshot.unsure_in("default")),
+        [snapshot.instance_count(p) for p in snapshot.processes()],
         [[row.instance_guid for row in snapshot.instances_of(p)] for p in snapshot.processes()],
     )
 
@@ -132,6 +137,18 @@ def _step(world: World, step: str, number: int) -> None:
             world.people.obey()
         case "w":
             world.wait(20)
+        case "d" if world.board.cell(f"cell-{number}"):
+            world.people.cell_is("DRAIN", f"cell-{number}")
+        case "u" if world.board.cell(f"cell-{number}"):
+            world.people.cell_is("UNCORDON", f"cell-{number}")
+        case "a" if not world.snapshot().is_present(f"cell-{number}"):
+            if world.board.cell(f"cell-{number}"):
+                world.people.cell_is("ACCEPT_LOSS", f"cell-{number}")
+        case "m" if not world.snapshot().is_present(f"cell-{number}"):
+            if world.board.cell(f"cell-{number}"):
+                world.people.cell_is("REMOVE", f"cell-{number}")
+        case "g":
+            world.people.lrp("agent", mode=LrpDefinition.GLOBAL)
 
 
 def test_rows_come_in_one_order_whatever_order_they_arrived_in() -> None:
