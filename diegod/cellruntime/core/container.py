@@ -97,6 +97,14 @@ class Container:
         return self.view is View.AWAY
 
     @property
+    def why_away(self) -> str:
+        """For the person who asks why it was ended: cancelled, for one."""
+        row = self.row
+        if isinstance(row, Task) and row.state == Task.COMPLETED and row.failure_reason:
+            return row.failure_reason
+        return "its row is no longer this cell's"
+
+    @property
     def is_stopping(self) -> bool:
         """The BBS has asked for the end of this instance."""
         return isinstance(self.row, ActualLrp) and self.row.stopping and not self.is_away

@@ -42,8 +42,9 @@ def close(
 
 
 def verdict_recorded(s: CellState, container: Container, now: float) -> None:
+    verdict = container.verdict
     if container.stop_first and not container.ended:
-        stop(s, container, "its verdict is recorded", now, verdict=container.verdict)
+        stop(s, container, verdict.reason if verdict else "", now, verdict=verdict)
     else:
         steps.destroy(s, container, "its verdict is recorded")
 
@@ -139,7 +140,7 @@ def gone(s: CellState, container: Container, why: str = "") -> None:
 
 def went_away(s: CellState, container: Container, now: float) -> None:
     """The BBS wants nothing of it here any more. Where a step is under way, its answer leads on."""
-    why = "its row is no longer this cell's"
+    why = container.why_away
     match container.state:
         case State.WAITING if container.destroyed:
             gone(s, container, why)

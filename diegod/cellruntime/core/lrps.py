@@ -99,7 +99,7 @@ def _report(s: CellState, container: Container) -> None:
 def running(s: CellState, container: Container, now: float) -> None:
     """Its program runs: compare what is so with what the BBS believes, and close the gap."""
     if container.is_away:
-        ending.stop(s, container, "its row is no longer this cell's", now)
+        ending.stop(s, container, container.why_away, now)
     elif container.view is View.FORGOTTEN:
         _report(s, container)
     elif container.is_stopping:

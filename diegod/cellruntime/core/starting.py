@@ -94,7 +94,7 @@ def prepared(s: CellState, event: e.Prepared, now: float) -> None:
         return
     container.address = event.address or container.address
     if container.is_away:
-        ending.close(s, container, None, "its row is no longer this cell's")
+        ending.close(s, container, None, container.why_away)
     elif container.is_task:
         tasks.prepared(s, container)
     else:
@@ -120,7 +120,7 @@ def recorded(s: CellState, event: e.Recorded, now: float) -> None:
 
 def _go_on(s: CellState, container: Container) -> None:
     if container.is_away:
-        ending.close(s, container, None, "its row is no longer this cell's")
+        ending.close(s, container, None, container.why_away)
     elif container.is_stopping:
         ending.close(s, container, Verdict(Verb.REMOVE), "asked to stop before it was started")
     elif container.state is State.GRANTED:

@@ -101,7 +101,7 @@ def _is_granted(task: Task, container: Container, cell_id: str) -> bool:
 def running(s: CellState, container: Container, now: float) -> None:
     """It runs and its row may be known: hold it to its time limit, or end it if it is unwanted."""
     if container.is_away:
-        ending.stop(s, container, "its row is no longer this cell's", now)
+        ending.stop(s, container, container.why_away, now)
         return
     limit_ms = container.row.execution_timeout_ms if isinstance(container.row, Task) else 0
     if limit_ms and container.started_at is not None:

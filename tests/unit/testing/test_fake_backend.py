@@ -181,3 +181,18 @@ def test_a_kill_for_memory_says_so() -> None:
         assert (await backend.wait("l-1")).exit == Exit(137, oom_killed=True)
 
     play(story, Script(runs_s=1, status=137, oom_killed=True))
+
+
+def test_a_program_leaves_the_files_of_its_script_once_it_was_started() -> None:
+    async def story(host: FakeHost, backend: FakeBackend) -> None:
+        await backend.prepare(spec("l-1"))
+        assert await backend.read_file("l-1", "/result", 10) is None
+        await backend.create(spec("l-1"))
+        await backend.start("l-1")
+        assert await backend.read_file("l-1", "/result", 2) == b"42"
+        assert await backend.read_file("l-1", "/other", 2) is None
+        await backend.destroy("l-1")
+        with pytest.raises(BackendError):
+            await backend.read_file("l-1", "/result", 2)
+
+    play(story, Script(leaves={"/result": b"42 and more"}))

@@ -8,6 +8,7 @@ from diegod.cellruntime.core.crash_points import Phase
 from diegod.cellruntime.core.lifecycle import TRANSITIONS
 from diegod.contracts.backend import ContainerState, ContainerStatus, Exit
 from diegod.internal.v1.command_pb2 import Outcome
+from diegod.v1.record_pb2 import Task
 from tests.unit.cellruntime.core.play import TCP, L, Play, T, instance, task
 
 
@@ -50,6 +51,33 @@ def test_an_instance_that_is_stopped_and_does_not_listen() -> None:
         "destroying it: stopped",
         "destroyed",
     ]
+
+
+def test_a_time_limit_is_the_reason_of_its_end() -> None:
+    play = Play()
+    play.task_running(execution_timeout_ms=1000)
+    told(play)
+    play.wait(1)
+    play.feed(e.Recorded(T, Phase.ENDING))
+    assert told(play) == [
+        "timed out",
+        "asked to end with TERM, killed in 10 s if it doesn't: timed out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (task("COMPLETED", revision=20, failure_reason="task was cancelled"), "task was cancelled"),
+        (task("PENDING", revision=20, attempt=20), "its row is no longer this cell's"),
+    ],
+)
+def test_what_is_not_wanted_any_more_is_told_why_if_its_row_says_it(row: Task, why: str) -> None:
+    play = Play()
+    play.task_running()
+    told(play)
+    play.see(row)
+    assert told(play)[0] == f"asked to end with TERM, killed in 10 s if it doesn't: {why}"
 
 
 def test_a_crash_is_said_once() -> None:

@@ -66,7 +66,9 @@ async def _started(bbs: Bbs) -> None:
     await bbs.done(C1, start_task=StartTask(task_guid="t1", attempt=attempt))
 
 
-REQUEST = ReadLogsRequest(task_guid="t1", follow=True, tail_lines=3)
+REQUEST = ReadLogsRequest(
+    task_guid="t1", follow=True, tail_lines=3, streams=[LogChunk.STDERR, LogChunk.CELL]
+)
 
 
 async def test_the_cells_output_is_passed_on_as_it_is_asked_for(tmp_path: Path) -> None:

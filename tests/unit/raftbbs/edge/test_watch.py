@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.edge import watch as watches
 from diegod.raftbbs.edge.tasks import TaskService
 from diegod.raftbbs.edge.watch import EventService
+from diegod.raftbbs.feed import Interest
 from diegod.security.identity import Principal
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
 from diegod.v1.record_pb2 import Change, Domain, Task
@@ -251,6 +253,51 @@ async def test_a_cell_sees_its_own_rows_with_definitions_and_no_others(tmp_path:
         async with watching(bbs, ANN, guid="mine") as watch:
             (row,) = await watch.rows()
             assert not row.task.HasField("definition")
+
+
+@pytest.mark.parametrize(
+    ("interest", "expected"),
+    [
+        ({"cell_id": "c1"}, ["here"]),
+        ({"cell_id": "c2"}, ["c1"]),
+        ({"domain": "d"}, ["c1", "here", "is c1"]),
+        ({"domain": "c1"}, ["elsewhere"]),
+        ({"guid": "c1"}, ["c1"]),
+        ({"guid": "her"}, []),
+        ({"cell_id": "c1", "domain": "c1"}, []),
+        ({}, ["c1", "elsewhere", "here", "is c1"]),
+    ],
+)
+async def test_rows_that_only_have_the_word_in_them_are_not_meant(
+    tmp_path: Path, interest: dict[str, Any], expected: list[str]
+) -> None:
+    """Rows are looked through by their bytes before they are read."""
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.with_brain()
+        await bbs.with_cell(C1)
+        await bbs.with_cell(C2)
+        for guid, domain in (("here", "d"), ("c1", "d"), ("is c1", "d"), ("elsewhere", "c1")):
+            row = Task(task_guid=guid, domain=domain, placement_error="not on c1, not on c2")
+            await bbs.done(ANN, desire_task=DesireTask(task=row))
+        for guid, cell_id in (("here", "c1"), ("c1", "c2")):
+            with bbs.access.state() as state:
+                task = state.task(guid)
+            assert task is not None
+            await _place(bbs, task, cell_id)
+        async with watching(bbs, kinds=["task"], **interest) as watch:
+            assert sorted(row.task.task_guid for row in await watch.rows()) == expected
+
+
+async def test_rows_that_are_not_meant_give_way_as_those_that_are(tmp_path: Path) -> None:
+    """A cell's watch of a large store must not stand in the way of the log's heartbeats."""
+    async with running(tmp_path / "m1") as bbs:
+        for n in range(40):
+            task = Task(task_guid=f"t{n}", domain="d")
+            await bbs.done(ANN, desire_task=DesireTask(task=task))
+        with bbs.access.state() as state:
+            interest = Interest(frozenset({"task"}), "", "c1", "")
+            looked_at = list(watches._rows(state, interest, state.counters()))
+        assert looked_at == [None] * 40
 
 
 async def test_no_reply_is_too_large_for_a_connection(tmp_path: Path) -> None:
