@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from diegod.contracts.backend import ContainerSpec
 from diegod.v1.definition_pb2 import LrpDefinition
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, PlacementNeeds, Task
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, PlacementNeeds, Rollout, Task
 from tests.sim.rows import Rows, rows_of
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def _of_cell(ring: "Ring", cell: "SimCell") -> Iterator[str]:
 
 def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     guid, indexes = lrp.process_guid, sorted(index for index, _ in running)
+    waits = bool(lrp.depends_on) and not _is_whole(ring, lrp.depends_on[0].lrp)
+    if lrp.rollout.state == Rollout.ROLLING and not (lrp.stopped or waits):
+        yield f"{guid} still rolls out version {lrp.version}"
     if lrp.stopped or lrp.removing:
         if running:
             yield f"{guid} is stopped, and runs {indexes}"
