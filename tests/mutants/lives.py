@@ -13,7 +13,7 @@ from diegod.internal.v1.command_pb2 import Outcome
 from diegod.v1.record_pb2 import Task
 from tests.mutants.mutant import Chance, Mutant
 from tests.mutants.seen import Seen
-from tests.mutants.surgery import around, rule
+from tests.mutants.surgery import all_of, around, rule, says
 
 #: So many seeds of the whole system are tried.
 SYSTEM = Chance("ring", 60)
@@ -54,13 +54,38 @@ def _as_if_placed(start: Any, view: Any, command: Any, context: Any) -> Any:
     return start(Seen(view, task=placed), command, context)
 
 
+def _any_other_will_do(settle: Any, process: Any) -> None:
+    """A suspect goes as soon as there is another one of its index, whether that runs or not."""
+    for slot in process.slots.values():
+        for row in slot.suspects if slot.ordinary is not None else ():
+            process.end(row, "its replacement runs")
+    settle(process)
+
+
+def _made_is_as_good_as_healthy(why_ended: Any, process: Any, slot: Any, row: Any) -> str:
+    """An evacuating instance goes as soon as another one was made in its place."""
+    if slot.ordinary is not None:
+        return "its replacement runs"
+    found: str = why_ended(process, slot, row)
+    return found
+
+
+def _always_due(due: Any, view: Any, name: str, seen: int, slot_ns: int) -> Any:
+    """Whatever has become of the schedule meanwhile, this slot is to be fired."""
+    schedule = view.task_schedule(name)
+    return schedule if schedule is not None else due(view, name, seen, slot_ns)
+
+
 LIVES: tuple[Mutant, ...] = (
     Mutant(
         "runs-on-an-ambiguous-grant",
         "at most once",
         "a cell that was not answered starts the task all the same",
         around("cellruntime.core.machine:CellMachine.handle", _silence_is_a_grant),
-        (f"{_CELL}test_tasks.py::test_an_unanswered_question_is_asked_again_and_nothing_runs_meanwhile",),
+        (
+            f"{_CELL}test_tasks.py::"
+            "test_an_unanswered_question_is_asked_again_and_nothing_runs_meanwhile",
+        ),
         SYSTEM,
     ),
     Mutant(
@@ -77,6 +102,47 @@ LIVES: tuple[Mutant, ...] = (
         "a cell starts under a placement that was withdrawn",
         rule("start_task", _as_if_placed),
         ("core/test_tasks.py::test_a_withdrawn_placement_is_refused_for_ever",),
+        SYSTEM,
+    ),
+    Mutant(
+        "suspect-removed-too-early",
+        "LRPs",
+        "an instance on a lost cell is given up before another one runs",
+        around("scheduler.core.lrps.suspicion:settle_suspects", _any_other_will_do),
+        (
+            f"{_BRAIN}lrps/test_suspicion.py::TestALostCell::"
+            "test_a_suspect_is_never_ended_before_its_replacement_runs",
+        ),
+        SYSTEM,
+    ),
+    Mutant(
+        "evacuating-instance-stopped-too-early",
+        "LRPs",
+        "an instance ends before the one that replaces it is healthy",
+        around("scheduler.core.lrps.evacuation:why_ended", _made_is_as_good_as_healthy),
+        (
+            f"{_BRAIN}lrps/test_evacuation.py::TestTheTable::"
+            "test_while_the_other_one_is_claimed_it_serves",
+        ),
+        SYSTEM,
+    ),
+    Mutant(
+        "cron-fired-twice",
+        "schedules",
+        "a slot is fired again by who does not know that it is done",
+        around("raftbbs.core.schedules:_due", _always_due),
+        ("core/test_schedules.py::test_two_brains_that_saw_the_same_slot_make_one_task",),
+        SYSTEM,
+    ),
+    Mutant(
+        "stale-brain-is-accepted",
+        "LRPs",
+        "a brain that has lost its lock decides on what it saw then",
+        all_of(
+            around("raftbbs.core.guards:lock_held", says(None)),
+            around("raftbbs.core.guards:stale_row", says(None)),
+        ),
+        ("core/test_tasks.py::test_a_brain_without_the_lock_decides_nothing",),
         SYSTEM,
     ),
 )

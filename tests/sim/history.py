@@ -15,6 +15,8 @@ from diegod.raftbbs.replica import AppliedEntry
 from diegod.v1.record_pb2 import Change, Task
 from tests.sim.rows import Row, Rows
 
+#: Of the cluster: before all members have said that they can read it, new things are not kept.
+FORMAT = 2
 Complain = Callable[[str], None]
 #: Looks at one change: the command that made it, the row before it (None: there was none).
 Judge = Callable[[Command, Row | None, Change], None]

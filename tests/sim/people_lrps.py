@@ -156,13 +156,14 @@ def _lrp(guid: str, version: int, chance: random.Random, *, is_good: bool) -> Lr
     if chance.random() < 0.3:
         check = definition.check_definition.readiness_checks.add(interval_ms=5000)
         check.command_check.path = "/bin/ready"
+    _set_update(definition.update, chance)
     if guid.startswith("agent"):
         definition.mode, definition.memory_mb = LrpDefinition.GLOBAL, 32
+        definition.update.max_in_flight = 10  # there may be 50 cells
     if guid.startswith("shop"):
         definition.domain = DOMAIN
     if guid.startswith("app"):
         definition.depends_on.add(lrp="web-0")
-    _set_update(definition.update, chance)
     return definition
 
 

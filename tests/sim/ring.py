@@ -20,7 +20,7 @@ from tests.sim import checkers
 from tests.sim.checkers import Auditor, StartChecks
 from tests.sim.desired import shortcomings
 from tests.sim.floor import Floor
-from tests.sim.history import History
+from tests.sim.history import FORMAT, History
 from tests.sim.host import Machine
 from tests.sim.loop import VirtualLoop
 from tests.sim.nemesis import Weather
@@ -36,8 +36,6 @@ from tests.sim.workload import Workload
 
 #: In so many of the seeds the members keep production's heartbeats; in the others, slower ones.
 _PRODUCTION_TIMING = 0.15
-#: Of the cluster: before all members have said that they can read it, new things are not kept.
-FORMAT = 2
 FAULTS_S = (36.0, 44.0)
 STORY_S = 62.0
 CONVERGED_WITHIN_S = 60.0

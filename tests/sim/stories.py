@@ -5,47 +5,61 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diegod.internal.v1.raft_pb2 import RaftFrame, RaftHello, VoteRequest
+from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.raft.engine import Engine
 from diegod.raftbbs.store import identity as birth_record
 from diegod.raftbbs.store.identity import Birth
 from diegod.v1 import task_pb2
 from diegod.v1.record_pb2 import Task
 from diegod.world.ids import SeededIds
-from tests.sim.roles import MAP_SIZE, voter
+from tests.sim.history import FORMAT
+from tests.sim.roles import MAP_SIZE, SimCell, voter
 from tests.sim.workload import task_definition
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
 
 
-async def guid_used_again(ring: "Ring") -> float:
-    """A task is cancelled, deleted and desired anew before its cell has asked for the start.
+async def guid_is_kept(ring: "Ring") -> float:
+    """A task is cancelled and deleted before its cell has asked for the start; its guid is desired
+    again, and refused.
 
-    There is one cell, so the new task is placed where the old one was. What the cell asks comes
-    late: for the attempt of the task that is no more.
+    There is one cell, so what is desired instead is placed where the old one was. What the cell
+    asks comes late: for the attempt of the task that is no more.
     """
     cell = ring.cells[0]
     for other in ring.cells[1:]:
         other.may_live = False
     ring.start()
-    if not await ring.until(lambda: cell.agent is not None and cell.agent.status().registered, 20):
+    if not await ring.until(lambda: _is_ready(ring, cell), 20):
         ring.complain("the cell did not register")
     definition = task_definition("again", "runs=0.1")
     await _write(ring, "Desire", task_pb2.DesireTaskRequest(definition=definition))
     await ring.until(lambda: bool(_attempt(ring)), 10)
-    first = _attempt(ring)
     for member in ring.members:
         ring.network.stall(cell.name, member.name)  # what it is told still reaches it
     await asyncio.sleep(1.0)
     await _write(ring, "Cancel", task_pb2.CancelTaskRequest(task_guid="again"))
     await _write(ring, "Delete", task_pb2.DeleteTaskRequest(task_guid="again"))
-    await _write(ring, "Desire", task_pb2.DesireTaskRequest(definition=definition))
-    if not await ring.until(lambda: _attempt(ring) > first, 5):
-        ring.complain("the new task was not placed in time")
+    try:
+        await _write(ring, "Desire", task_pb2.DesireTaskRequest(definition=definition))
+        ring.complain("the guid of a task that was deleted is taken again")
+    except DomainError as error:
+        if error.reason is not Reason.RESOURCE_EXISTS:
+            ring.complain(f"the guid of a task that was deleted: {error}")
+    instead = task_definition("instead", "runs=0.1")
+    await _write(ring, "Desire", task_pb2.DesireTaskRequest(definition=instead))
     ring.network.heal()
-    if not await ring.until(lambda: "again" in ring.history.ended_well, 20):
+    if not await ring.until(lambda: "instead" in ring.history.ended_well, 20):
         ring.complain("the new task did not come to its end")
+    if ring.starts.tasks["again"]:
+        ring.complain("the task that was deleted was started")
     return 0.0
+
+
+def _is_ready(ring: "Ring", cell: SimCell) -> bool:
+    is_registered = cell.agent is not None and cell.agent.status().registered
+    return is_registered and ring.history.cluster_format >= FORMAT
 
 
 def _attempt(ring: "Ring") -> int:

@@ -6,8 +6,8 @@ from tests.sim import stories
 from tests.sim.ring import simulate
 
 
-def test_a_guid_that_is_used_again_is_another_task() -> None:
-    assert simulate(1, tell=stories.guid_used_again).violations == []
+def test_a_guid_that_was_deleted_names_no_other_task() -> None:
+    assert simulate(1, tell=stories.guid_is_kept).violations == []
 
 
 def test_a_vote_is_given_once_a_term(tmp_path: Path) -> None:
