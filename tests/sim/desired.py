@@ -110,7 +110,7 @@ def _excused(ring: "Ring", lrp: DesiredLrp, indexes: list[int]) -> bool:
     """Some may be missing, none may be there twice or be too many."""
     if len(set(indexes)) < len(indexes) or indexes[-1:] > [lrp.instances - 1]:
         return False
-    if lrp.depends_on and not _is_whole(ring, lrp.depends_on[0].lrp) and not indexes:
+    if lrp.depends_on and not _is_whole(ring, lrp.depends_on[0].lrp):
         return True
     if any(has_room(cell, lrp.needs) for cell in open_cells(ring)):
         return False

@@ -21,13 +21,21 @@ if TYPE_CHECKING:
     from tests.sim.roles import SimCell
 
 
+#: As long as a command of a brain may be on its way.
+JUST_NOW_S = 6.0
+
+
 class Floor:
     def __init__(self, ring: "Ring") -> None:
         self._ring = ring
         self._rows = ring.history.rows
+        #: Versions of each LRP that were, and until when.
+        self._earlier: dict[str, list[tuple[float, DesiredLrp]]] = {}
 
     def judge(self, command: Command, before: Row | None, change: Change) -> None:
         """A row is about to be what `change` says."""
+        if isinstance(before, DesiredLrp):
+            self._earlier.setdefault(before.process_guid, []).append((self._rows.at_s, before))
         if command.WhichOneof("command") != "retire_instance" or not isinstance(before, ActualLrp):
             return
         self._ring.counts["instances retired"] += 1
@@ -35,7 +43,7 @@ class Floor:
         if lrp is None:
             if not self._rows.is_fresh(before.domain):
                 self._ring.complain(f"{_name(before)} went, and {before.domain} is not fresh")
-        elif serves(before) and (why := self._objection(before, lrp)):
+        elif serves(before) and (why := self._objections(before, lrp)):
             what = f"{_name(before)} was ended while it served: {why}"
             self._ring.complain(f"{what}; {command.cause}")
 
@@ -47,6 +55,15 @@ class Floor:
         registered = self._rows.cells.get(cell.name)
         if registered is not None and registered.incarnation == row.cell_incarnation:
             self._ring.complain(f"{cell.name} stopped {_name(row)}, and nobody had asked for that")
+
+    def _objections(self, row: ActualLrp, lrp: DesiredLrp) -> str:
+        """By the LRP as it is, and by what it was until just now: what people change while a brain
+        decides is not the brain's fault, since a retirement names no version of the LRP."""
+        why = self._objection(row, lrp)
+        for until_s, earlier in self._earlier.get(row.process_guid, ()):
+            if why and until_s >= self._rows.at_s - JUST_NOW_S:
+                why = self._objection(row, earlier)
+        return why
 
     def _objection(self, row: ActualLrp, lrp: DesiredLrp) -> str:
         """Why this serving instance should not be ended now; empty: there is nothing against it."""

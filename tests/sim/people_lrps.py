@@ -159,6 +159,7 @@ def _lrp(guid: str, version: int, chance: random.Random, *, is_good: bool) -> Lr
     _set_update(definition.update, chance)
     if guid.startswith("agent"):
         definition.mode, definition.memory_mb = LrpDefinition.GLOBAL, 32
+        definition.instances = 1
         definition.update.max_in_flight = 10  # there may be 50 cells
     if guid.startswith("shop"):
         definition.domain = DOMAIN
