@@ -27,6 +27,13 @@ def main() -> int:
     return 0
 
 
+def _replaced(page: str, name: str, drawn: str) -> str:
+    def between(marks: re.Match[str]) -> str:
+        return marks[1] + drawn + marks[2]
+
+    return re.sub(_MARKED.format(name=name), between, page, flags=re.DOTALL)
+
+
 def with_pictures(page: str) -> str:
     """The page with its pictures drawn anew; ValueError where it has no place for one."""
     tables: dict[str, tuple[Mapping[Any, Any], Any]] = {
@@ -35,12 +42,10 @@ def with_pictures(page: str) -> str:
     }
     for name, (table, states) in tables.items():
         drawn = picture(list(steps(table, states)))
-        page, count = re.subn(
-            _MARKED.format(name=name), lambda marks, d=drawn: marks[1] + d + marks[2], page,
-            flags=re.DOTALL,
-        )  # fmt: skip
-        if count != 1:
-            raise ValueError(f"{PAGE.name} has {count} places for the life of a {name}")
+        places = re.findall(_MARKED.format(name=name), page, flags=re.DOTALL)
+        if len(places) != 1:
+            raise ValueError(f"{PAGE.name} has {len(places)} places for the life of a {name}")
+        page = _replaced(page, name, drawn)
     return page
 
 

@@ -669,6 +669,7 @@ class LrpVersion(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     COPY_OF_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
+    SCHEDULING_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     definition_revision: _builtins.int
     """two versions with the same one are the same definition"""
@@ -686,6 +687,10 @@ class LrpVersion(_message.Message):
     def definition(self) -> _definition_pb2.LrpDefinition:
         """filled in by reads"""
 
+    @_builtins.property
+    def scheduling(self) -> Global___DesiredLrp:
+        """what the row takes from the definition: it goes back with it"""
+
     def __init__(
         self,
         *,
@@ -698,10 +703,11 @@ class LrpVersion(_message.Message):
         reason: _builtins.str = ...,
         copy_of: _builtins.int = ...,
         definition: _definition_pb2.LrpDefinition | None = ...,
+        scheduling: Global___DesiredLrp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "definition", b"definition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "definition", b"definition", "scheduling", b"scheduling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "cause", b"cause", "copy_of", b"copy_of", "definition", b"definition", "definition_revision", b"definition_revision", "outcome", b"outcome", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "cause", b"cause", "copy_of", b"copy_of", "definition", b"definition", "definition_revision", b"definition_revision", "outcome", b"outcome", "reason", b"reason", "scheduling", b"scheduling", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -72,7 +72,9 @@ def _restart(asked: _Asked) -> Decision:
     present = versions.version_of(past, desired.definition_revision)
     desired.definition_revision = asked.context.revision
     versions.begin_rollout(desired, stable, asked.context)
-    entries = versions.next_version(desired, past, asked.context, copy_of=present)
+    entries = versions.next_version(
+        desired, past, asked.context, copy_of=present.version if present else 0
+    )
     return changed(desired, definition, versions=entries)
 
 
@@ -84,7 +86,7 @@ def _roll_back(asked: _Asked) -> Decision:
     if target.definition_revision == desired.definition_revision:
         return Unchanged(desired)
     stable = versions.stable_before(desired)
-    desired.definition_revision = target.definition_revision
+    versions.go_back(desired, target)
     versions.begin_rollout(desired, stable, asked.context)
     entries = versions.next_version(desired, past, asked.context, copy_of=target.version)
     return changed(desired, versions=entries)

@@ -1,5 +1,6 @@
 """How a rollout goes, said by the brain on the version of the LRP that it was decided on."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from diegod.internal.v1 import command_pb2 as c
@@ -50,27 +51,27 @@ def fail(view: View, command: c.FailRollout, context: Context) -> Decision:
     reason = command.reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
     past = versions.history(view, desired)
     failed = versions.with_outcome(past, desired, LrpVersion.FAILED, reason)
-    if not _has_way_back(view, desired):
+    target = _way_back(view, desired, past)
+    if target is None:
         desired.rollout.state = Rollout.PAUSED
         desired.rollout.reason = reason
         return changed(desired, versions=failed)
-    stable = desired.rollout.stable_definition_revision
-    desired.definition_revision = stable
-    versions.begin_rollout(desired, stable, context)
+    versions.go_back(desired, target)
+    versions.begin_rollout(desired, target.definition_revision, context)
     desired.rollout.rolled_back = True
     desired.rollout.reason = reason
-    copy_of = versions.version_of(past, stable)
-    entries = versions.next_version(desired, past, context, copy_of)
+    entries = versions.next_version(desired, past, context, copy_of=target.version)
     return changed(desired, versions=(*failed, *entries))
 
 
-def _has_way_back(view: View, desired: DesiredLrp) -> bool:
+def _way_back(view: View, desired: DesiredLrp, past: Sequence[LrpVersion]) -> LrpVersion | None:
     rollout, stable = desired.rollout, desired.rollout.stable_definition_revision
     if rollout.rolled_back or desired.update.on_failure != UpdatePolicy.ROLLBACK:
-        return False
+        return None
     if stable in (0, desired.definition_revision):
-        return False
-    return view.lrp_definition(desired.process_guid, stable) is not None
+        return None
+    is_kept = view.lrp_definition(desired.process_guid, stable) is not None
+    return versions.version_of(past, stable) if is_kept else None
 
 
 def _moved(

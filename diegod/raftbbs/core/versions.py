@@ -6,10 +6,16 @@ rule hands the new and the changed ones to the store with the row.
 """
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.core.view import Context, View
 from diegod.v1.record_pb2 import DesiredLrp, LrpVersion, Rollout
+
+_Field: TypeAlias = Literal["needs", "crash_policy", "mode", "update", "depends_on"]
+
+#: What a row takes from its definition, but for the number of instances: that is the row's own.
+_FROM_DEFINITION: tuple[_Field, ...] = ("needs", "crash_policy", "mode", "update", "depends_on")
 
 
 def history(view: View, desired: DesiredLrp) -> list[LrpVersion]:
@@ -18,7 +24,10 @@ def history(view: View, desired: DesiredLrp) -> list[LrpVersion]:
     if kept or desired.version:
         return list(kept)
     first = LrpVersion(
-        version=1, definition_revision=desired.definition_revision, outcome=LrpVersion.STABLE
+        version=1,
+        definition_revision=desired.definition_revision,
+        outcome=LrpVersion.STABLE,
+        scheduling=_scheduling(desired),
     )
     first.at.CopyFrom(desired.created_at)
     return [first]
@@ -44,15 +53,33 @@ def _begun(desired: DesiredLrp, context: Context, copy_of: int) -> LrpVersion:
         cause=context.cause,
         outcome=LrpVersion.CURRENT,
         copy_of=copy_of,
+        scheduling=_scheduling(desired),
     )
     begun.at.CopyFrom(stamp(context.at_ns))
     return begun
 
 
-def version_of(past: Sequence[LrpVersion], definition_revision: int) -> int:
-    """The latest that had this definition; 0: it is not kept any more."""
-    found = [e.version for e in past if e.definition_revision == definition_revision]
-    return found[-1] if found else 0
+def go_back(desired: DesiredLrp, target: LrpVersion) -> None:
+    """`desired` has the definition of that version again, and all that the row takes from it."""
+    desired.definition_revision = target.definition_revision
+    for field in _FROM_DEFINITION:
+        desired.ClearField(field)
+    desired.MergeFrom(target.scheduling)
+
+
+def _scheduling(desired: DesiredLrp) -> DesiredLrp:
+    kept = DesiredLrp()
+    kept.CopyFrom(desired)
+    for field in kept.DESCRIPTOR.fields_by_name:
+        if field not in _FROM_DEFINITION:
+            kept.ClearField(field)  # type: ignore[arg-type]
+    return kept
+
+
+def version_of(past: Sequence[LrpVersion], definition_revision: int) -> LrpVersion | None:
+    """The latest that had this definition; None: it is not kept any more."""
+    found = [each for each in past if each.definition_revision == definition_revision]
+    return found[-1] if found else None
 
 
 def stable_before(desired: DesiredLrp) -> int:

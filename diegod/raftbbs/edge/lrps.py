@@ -99,6 +99,7 @@ class LrpService:
             desired = _existing(state, request.process_guid)
             past = history(state, desired)
             for version in past:
+                version.ClearField("scheduling")  # the definition says the same, and more
                 version.definition.CopyFrom(
                     _definition(state, desired, version.definition_revision)
                 )

@@ -209,29 +209,37 @@ class Verification:
         _require(not following, tables.lrp_definitions, "has one of no LRP")
 
     def _lrp_versions(self) -> None:
-        """Of each LRP the last ones up to its present one, each with its definition."""
+        """Of each LRP the last ones up to its present one, each with its definition.
+
+        Before them there may be an older one: that which a failed update would go back to.
+        """
         tables, transaction = self._tables, self._transaction
-        number, following, present = b"", 0, 0
+        number, following, present, stable = b"", 0, 0, 0
         for key, stored in self._scan(tables.lrp_versions):
             if key[:_NUMBER_BYTES] != number:
                 _require(following == present, tables.lrp_versions, "lacks the last of an LRP")
                 number = key[:_NUMBER_BYTES]
-                present, following = self._kept_versions(number)
+                present, following, stable = self._kept_versions(number)
             version = LrpVersion.FromString(stored)
-            following += 1
-            in_order = version.version == following and version_key(number, following) == key
+            if stable == version.definition_revision and version.version <= following:
+                stable, its_number = 0, version.version
+            else:
+                following = its_number = following + 1
+            in_order = version_key(number, its_number) == key and version.version == its_number
             _require(in_order, tables.lrp_versions, "has one that is not the next of its LRP")
             definition = number + number_key(version.definition_revision)
             is_kept = transaction.get(tables.lrp_definitions, definition) is not None
             _require(is_kept, tables.lrp_versions, "names a definition that is not kept")
         _require(following == present, tables.lrp_versions, "lacks the last of an LRP")
 
-    def _kept_versions(self, number: bytes) -> tuple[int, int]:
-        """The present version of an LRP, and the one before the oldest that is kept."""
+    def _kept_versions(self, number: bytes) -> tuple[int, int, int]:
+        """The present version of an LRP, the one before the oldest of the last ones that are kept,
+        and the definition to go back to."""
         row = self._tables.desired_lrps.at(self._transaction, number)
         _require(row is not None, self._tables.lrp_versions, "has one of no LRP")
         present = row.version if row is not None else 0
-        return present, max(0, present - VERSIONS_KEPT)
+        stable = row.rollout.stable_definition_revision if row is not None else 0
+        return present, max(0, present - VERSIONS_KEPT), stable
 
     def _removed_cells(self) -> None:
         for _, stored in self._scan(self._tables.removed_cells):

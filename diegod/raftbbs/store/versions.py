@@ -10,7 +10,7 @@ from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
 from diegod.raftbbs.store.tables import Tables, number_of
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, LrpVersion
 
-#: How many versions of an LRP are kept.
+#: How many versions of an LRP are kept, and perhaps an older one to go back to.
 VERSIONS_KEPT = 20
 _NUMBER_BYTES = 8
 _VERSION_BYTES = 4
@@ -33,15 +33,27 @@ def write(
     row: DesiredLrp,
     versions: Sequence[LrpVersion],
 ) -> None:
-    """Write what is new or changed of its history; of the rest the oldest goes."""
+    """Write what is new or changed of its history; of the rest the oldest goes.
+
+    But for the one that a failed update would go back to, however long ago it was.
+    """
     for each in versions:
         key = version_key(number, each.version)
         transaction.put(tables.lrp_versions, key, each.SerializeToString(deterministic=True))
     first = version_key(number, max(0, row.version - VERSIONS_KEPT + 1))
-    for key, _ in list(transaction.scan(tables.lrp_versions, number)):
-        if key >= first:
-            break
-        transaction.delete(tables.lrp_versions, key)
+    old = list(transaction.scan(tables.lrp_versions, start=number, stop=first))
+    way_back = _way_back(old, row.rollout.stable_definition_revision)
+    for key, _ in old:
+        if key != way_back:
+            transaction.delete(tables.lrp_versions, key)
+
+
+def _way_back(old: Sequence[tuple[bytes, bytes]], stable: int) -> bytes:
+    """The key of the latest of them that has the stable definition; empty: none has."""
+    for key, stored in reversed(old):
+        if stable and LrpVersion.FromString(stored).definition_revision == stable:
+            return key
+    return b""
 
 
 def drop_unused_definitions(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from diegod.v1.definition_pb2 import UpdatePolicy
-from diegod.v1.record_pb2 import Rollout
+from diegod.v1.definition_pb2 import CrashPolicy, Dependency, LrpDefinition, UpdatePolicy
+from diegod.v1.record_pb2 import PlacementNeeds, Rollout
 from tests.unit.raftbbs.core.board import Board
 from tests.unit.raftbbs.core.lrps import Verb, Web
 
@@ -211,3 +211,34 @@ def test_a_failure_of_what_waits_for_its_promotion(web: Web) -> None:
     web.brain("await_promotion")
     assert not web.brain("fail_rollout", reason="a canary crashed")
     assert web.definition() == b"v1"
+
+
+#: Of a definition what its row takes from it: where it may be placed, how it crashes and updates.
+BIG: dict[str, object] = {
+    "needs": PlacementNeeds(rootfs_provider="preloaded:big", placement_tags=["ssd"]),
+    "crash_policy": CrashPolicy(max_restarts=7),
+    "update": UpdatePolicy(max_in_flight=9),
+    "mode": LrpDefinition.GLOBAL,
+    "depends_on": [Dependency(lrp="db")],
+}
+
+
+@pytest.mark.parametrize(
+    "go_back",
+    [
+        lambda web: web.brain("fail_rollout", reason="why"),
+        lambda web: web.control(Verb.ROLLBACK).reason,
+        lambda web: web.control(Verb.ROLLBACK, to_version=1).reason,
+    ],
+)
+def test_who_goes_back_is_placed_as_before(web: Web, go_back: Failing) -> None:
+    before = web.row()
+    web.desire(b"v2", **BIG)
+    assert web.row().needs.rootfs_provider == "preloaded:big"
+    assert not go_back(web)
+    row = web.row()
+    for field in BIG:
+        assert getattr(row, field) == getattr(before, field), field
+    web.control(Verb.ROLLBACK, to_version=2)
+    assert web.row().needs.placement_tags == ["ssd"]
+    assert web.row().mode == LrpDefinition.GLOBAL

@@ -193,9 +193,13 @@ class LrpLife(RuleBasedStateMachine):
         if not hasattr(self, "web") or self.web.is_gone():
             return
         row, versions = self.web.row(), self.web.versions()
-        assert len(versions) <= VERSIONS_KEPT
+        assert len(versions) <= VERSIONS_KEPT + 1  # one may be the way back
         numbers = [each.version for each in versions]
-        assert numbers == list(range(numbers[0], row.version + 1))
+        first = max(1, row.version - VERSIONS_KEPT + 1)
+        stable = row.rollout.stable_definition_revision
+        older = [e.definition_revision for e in versions if e.version < first]
+        assert [n for n in numbers if n >= first] == list(range(first, row.version + 1))
+        assert older in ([], [stable]), "but for the last ones only the way back is kept"
         assert versions[-1].definition_revision == row.definition_revision
         current = [each for each in versions if each.outcome == LrpVersion.CURRENT]
         assert current in ([], [versions[-1]])
