@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "lifecycle.md"
 #: What stands between the marks of each picture.
 _MARKED = "(<!-- {name}: made by tools/lifecycle.py -->\n).*?(<!-- end of {name} -->)"
 
+_PARTS = 3  # the mark, the other mark, and what is behind it
 #: From, command, to, by names; "" is a row that is not there.
 Step = tuple[str, str, str]
 
@@ -34,14 +35,16 @@ def with_pictures(page: str) -> str:
         "instance": (actual_lrp_lifecycle.TRANSITIONS, ActualLrp.State),
     }
     for name, (table, states) in tables.items():
-        drawn = picture(list(steps(table, states)))
-        page, count = re.subn(
-            _MARKED.format(name=name), lambda marks, d=drawn: marks[1] + d + marks[2], page,
-            flags=re.DOTALL,
-        )  # fmt: skip
-        if count != 1:
-            raise ValueError(f"{PAGE.name} has {count} places for the life of a {name}")
+        page = _replaced(page, name, picture(list(steps(table, states))))
     return page
+
+
+def _replaced(page: str, name: str, drawn: str) -> str:
+    before, *rest = re.split(_MARKED.format(name=name), page, flags=re.DOTALL)
+    if len(rest) != _PARTS:
+        raise ValueError(f"{PAGE.name} has no one place for the life of a {name}")
+    begin, end, behind = rest
+    return before + begin + drawn + end + behind
 
 
 def steps(table: Mapping[Any, Any], states: Any) -> Iterator[Step]:

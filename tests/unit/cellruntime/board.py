@@ -23,6 +23,7 @@ from diegod.v1.record_pb2 import (
     Lock,
     Resources,
     Task,
+    TaskSchedule,
 )
 
 _TABLES: dict[type[Any], tuple[str, str]] = {
@@ -58,6 +59,18 @@ class Board:
     def task_definition(self, guid: str) -> bytes | None:
         return b""
 
+    def tombstone(self, guid: str) -> int | None:
+        return None
+
+    def task_schedule(self, name: str) -> TaskSchedule | None:
+        return None
+
+    def schedule_definition(self, name: str) -> bytes | None:
+        return None
+
+    def schedule_task_definition(self, name: str) -> bytes | None:
+        return None
+
     def desired_lrp(self, guid: str) -> DesiredLrp | None:
         return cast("DesiredLrp | None", self._copy("desired_lrp", guid))
 
@@ -73,6 +86,9 @@ class Board:
 
     def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
         return [row for row in self.instances(process_guid) if row.index == index]
+
+    def cluster_format(self) -> int:
+        return 2
 
     def cell(self, cell_id: str) -> Cell | None:
         return cast("Cell | None", self._copy("cell", cell_id))

@@ -29,6 +29,7 @@ _TABLES = {
     r.ActualLrp: ("actual_lrp", "instance_guid"),
     r.Cell: ("cell", "cell_id"),
     r.Domain: ("domain", "domain"),
+    r.TaskSchedule: ("task_schedule", "name"),
     r.Lock: ("lock", "name"),
 }
 
@@ -41,6 +42,7 @@ class Board:
         self.revision = 0
         self.rows: dict[tuple[str, str], Message] = {}
         self.history: list[r.Change] = []
+        self.kept_guids: dict[str, int] = {}
         self._definitions: dict[tuple[str, int], bytes] = {}
 
     # What a rule may read (diegod.raftbbs.core.view.View).
@@ -50,6 +52,18 @@ class Board:
 
     def task_definition(self, guid: str) -> bytes | None:
         return b"" if ("task", guid) in self.rows else None
+
+    def tombstone(self, guid: str) -> int | None:
+        return self.kept_guids.get(guid)
+
+    def task_schedule(self, name: str) -> r.TaskSchedule | None:
+        return self._copy("task_schedule", name)
+
+    def schedule_definition(self, name: str) -> bytes | None:
+        return b"" if ("task_schedule", name) in self.rows else None
+
+    def schedule_task_definition(self, name: str) -> bytes | None:
+        return self.schedule_definition(name)
 
     def desired_lrp(self, guid: str) -> r.DesiredLrp | None:
         return self._copy("desired_lrp", guid)
@@ -66,6 +80,9 @@ class Board:
 
     def instances_at(self, process_guid: str, index: int) -> Sequence[r.ActualLrp]:
         return [row for row in self.instances(process_guid) if row.index == index]
+
+    def cluster_format(self) -> int:
+        return 2
 
     def cell(self, cell_id: str) -> r.Cell | None:
         return self._copy("cell", cell_id)
@@ -129,6 +146,8 @@ class Board:
             guid = getattr(row, key)
             if isinstance(row, r.DesiredLrp) and row_change.definition is not None:
                 self._definitions[guid, row.definition_revision] = row_change.definition
+            if row_change.guid_free_at_ns:
+                self.kept_guids[guid] = row_change.guid_free_at_ns
             if row_change.verb == r.Change.REMOVED:
                 del self.rows[table, guid]
             else:
