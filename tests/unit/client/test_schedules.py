@@ -1,5 +1,7 @@
 """Schedules, domains and stories over a cluster that answers as it is told."""
 
+import pytest
+
 from diegod.models.errors import DomainError, Reason
 from diegod.v1 import domain_pb2, task_pb2
 from diegod.v1.definition_pb2 import TaskScheduleDefinition
@@ -63,12 +65,9 @@ async def test_one_caller_gets_a_task_to_resolve() -> None:
     cluster = FakeCluster(calls={"TaskService/Resolve": lambda request: next(answers)})
     tasks = a_client(cluster).tasks
     assert (await tasks.resolve("t")).state == Task.RESOLVING
-    try:
+    with pytest.raises(DomainError) as refused:
         await tasks.resolve("t")
-    except DomainError as error:
-        assert error.reason is Reason.INVALID_STATE_TRANSITION
-    else:
-        raise AssertionError("a second caller got it, too")
+    assert refused.value.reason is Reason.INVALID_STATE_TRANSITION
 
 
 async def test_domains_are_freshened_listed_and_removed() -> None:
