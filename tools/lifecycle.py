@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "lifecycle.md"
 #: What stands between the marks of each picture.
 _MARKED = "(<!-- {name}: made by tools/lifecycle.py -->\n).*?(<!-- end of {name} -->)"
 
+_PARTS = 3  # the mark, the other mark, and what is behind it
 #: From, command, to, by names; "" is a row that is not there.
 Step = tuple[str, str, str]
 
@@ -27,13 +28,6 @@ def main() -> int:
     return 0
 
 
-def _replaced(page: str, name: str, drawn: str) -> str:
-    def between(marks: re.Match[str]) -> str:
-        return marks[1] + drawn + marks[2]
-
-    return re.sub(_MARKED.format(name=name), between, page, flags=re.DOTALL)
-
-
 def with_pictures(page: str) -> str:
     """The page with its pictures drawn anew; ValueError where it has no place for one."""
     tables: dict[str, tuple[Mapping[Any, Any], Any]] = {
@@ -41,12 +35,16 @@ def with_pictures(page: str) -> str:
         "instance": (actual_lrp_lifecycle.TRANSITIONS, ActualLrp.State),
     }
     for name, (table, states) in tables.items():
-        drawn = picture(list(steps(table, states)))
-        places = re.findall(_MARKED.format(name=name), page, flags=re.DOTALL)
-        if len(places) != 1:
-            raise ValueError(f"{PAGE.name} has {len(places)} places for the life of a {name}")
-        page = _replaced(page, name, drawn)
+        page = _replaced(page, name, picture(list(steps(table, states))))
     return page
+
+
+def _replaced(page: str, name: str, drawn: str) -> str:
+    before, *rest = re.split(_MARKED.format(name=name), page, flags=re.DOTALL)
+    if len(rest) != _PARTS:
+        raise ValueError(f"{PAGE.name} has no one place for the life of a {name}")
+    begin, end, behind = rest
+    return before + begin + drawn + end + behind
 
 
 def steps(table: Mapping[Any, Any], states: Any) -> Iterator[Step]:

@@ -31,5 +31,5 @@ def test_every_row_of_the_table_is_a_row_of_the_page() -> None:
 
 
 def test_a_page_without_a_place_for_them_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 places for the life of a task"):
+    with pytest.raises(ValueError, match="no one place for the life of a task"):
         lifecycle.with_pictures("# Nothing\n")

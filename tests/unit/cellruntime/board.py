@@ -24,6 +24,7 @@ from diegod.v1.record_pb2 import (
     LrpVersion,
     Resources,
     Task,
+    TaskSchedule,
 )
 
 _TABLES: dict[type[Any], tuple[str, str]] = {
@@ -58,6 +59,18 @@ class Board:
 
     def task_definition(self, guid: str) -> bytes | None:
         return b""
+
+    def tombstone(self, guid: str) -> int | None:
+        return None
+
+    def task_schedule(self, name: str) -> TaskSchedule | None:
+        return None
+
+    def schedule_definition(self, name: str) -> bytes | None:
+        return None
+
+    def schedule_task_definition(self, name: str) -> bytes | None:
+        return None
 
     def desired_lrp(self, guid: str) -> DesiredLrp | None:
         return cast("DesiredLrp | None", self._copy("desired_lrp", guid))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from diegod.raftbbs import core
-from diegod.raftbbs.core import guards, instances, tasks
+from diegod.raftbbs.core import guards, instances, schedules, tasks
 from diegod.raftbbs.raft import journal
 from diegod.raftbbs.raft.elections import Elections
 from diegod.raftbbs.raft.flow import Flow
@@ -16,11 +16,11 @@ from tests.mutants.surgery import Surgery, TargetVanished, never_fails, says
 def test_a_function_is_replaced_wherever_it_was_imported() -> None:
     surgery, original = Surgery(), guards.stale_row
     surgery.around("raftbbs.core.guards:stale_row", says("replaced"))
-    asked: list[Any] = [each.stale_row for each in (guards, instances, tasks)]
+    asked: list[Any] = [each.stale_row for each in (guards, instances, schedules)]
     assert [ask("task", "t1", 1, 2) for ask in asked] == ["replaced"] * 3
     assert surgery.reached == 3
     surgery.undo()
-    assert guards.stale_row is instances.stale_row is tasks.stale_row is original
+    assert guards.stale_row is instances.stale_row is schedules.stale_row is original
 
 
 def test_methods_properties_and_class_methods_are_replaced() -> None:

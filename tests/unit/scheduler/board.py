@@ -33,6 +33,7 @@ _TABLES = {
     r.ActualLrp: ("actual_lrp", "instance_guid"),
     r.Cell: ("cell", "cell_id"),
     r.Domain: ("domain", "domain"),
+    r.TaskSchedule: ("task_schedule", "name"),
     r.Lock: ("lock", "name"),
     r.TaskSchedule: ("task_schedule", "name"),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from diegod.internal.v1 import command_pb2 as c
 from diegod.models.epochs import first_revision
 from diegod.raftbbs.backup.checking import check
 from diegod.raftbbs.backup.rebirth import Reborn, begin_epoch, sole_voter
@@ -19,9 +20,17 @@ from diegod.raftbbs.store.environment import Environment
 from diegod.raftbbs.store.identity import META_TABLE, Voter
 from diegod.raftbbs.store.tables import Tables
 from diegod.raftbbs.ticking import Inbox, Ticking
-from diegod.v1.record_pb2 import Cell, Task
+from diegod.v1.record_pb2 import Cell, Change, Task, TaskSchedule
 from diegod.world.ids import SeededIds
-from tests.unit.raftbbs.backup.stores import BEGIN, BIRTH, COMMANDS, SECOND, a_store, state_of
+from tests.unit.raftbbs.backup.stores import (
+    BEGIN,
+    BIRTH,
+    COMMANDS,
+    SECOND,
+    a_store,
+    command,
+    state_of,
+)
 
 ME = Voter("n1", "n1:1", "n1:2")
 REBORN = sole_voter(BIRTH, ME, "store-9", 2)
@@ -198,3 +207,29 @@ def test_a_member_leads_on_it_alone_and_frees_the_lock_after_a_lease(store: Envi
         assert lock is not None
         assert not lock.owner
         assert lock.provenance.revision > first_revision(2)
+
+
+def test_what_the_new_epoch_made_of_a_row_is_told_in_its_story(store: Environment) -> None:
+    """Of those that it changed, and of no others; a schedule goes on from now."""
+    schedule = TaskSchedule(name="nightly", domain="d", cron="@daily")
+    desire = c.DesireSchedule(schedule=schedule, definition=b"s", task_definition=b"t")
+    commands = [
+        command("bbs/m1", raise_format=c.RaiseFormat(cluster_format=2)),
+        command("user/ann", desire_schedule=desire),
+    ]
+    batch = c.Batch(at_ns=BEGIN, commands=commands).SerializeToString()
+    with store.begin_write() as transaction:
+        Replica(Tables.open(store)).apply_entry(transaction, len(COMMANDS) + 2, batch)
+    _begin(store)
+    with state_of(store) as state:
+        created, failed = state.story(Task(task_guid="waits"))
+        assert (created.state, created.verb) == ("PENDING", Change.CREATED)
+        assert (failed.state, failed.by, failed.cause) == ("COMPLETED", "bbs/n1", RESTORED)
+        assert failed.revision > first_revision(2)
+        assert state.story(Task(task_guid="ended")) == []
+        assert [line.state for line in state.story(Cell(cell_id="c1"))] == ["PRESENT", "MISSING"]
+        row = state.task_schedule("nightly")
+        assert row is not None
+        assert row.last_slot.seconds == NOW // SECOND
+        assert state.schedule_task_definition("nightly") == b"t"
+    assert check(store).problems == []

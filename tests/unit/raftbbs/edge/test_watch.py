@@ -10,6 +10,8 @@ import pytest
 
 from diegod.internal.v1.command_pb2 import (
     Command,
+    ControlSchedule,
+    DesireSchedule,
     DesireTask,
     PlaceTask,
     UpsertDomain,
@@ -22,8 +24,8 @@ from diegod.raftbbs.edge.watch import EventService
 from diegod.raftbbs.feed import Interest
 from diegod.security.identity import Principal
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
-from diegod.v1.record_pb2 import Change, Domain, Task
-from diegod.v1.task_pb2 import CancelTaskRequest, DesireTaskRequest
+from diegod.v1.record_pb2 import Change, Domain, Task, TaskSchedule
+from diegod.v1.task_pb2 import CancelTaskRequest, ControlScheduleRequest, DesireTaskRequest
 from tests.unit.raftbbs.bbs import ANN, BRAIN, C1, C2, Bbs, a_task, refusal_of_stream, running
 
 BULK_BYTES = 4 << 20
@@ -388,3 +390,20 @@ async def test_a_member_that_ends_its_watches_says_why(tmp_path: Path) -> None:
             bbs.member.feed.end_all(DomainError(Reason.UNAVAILABLE, "no leader"))
             assert (await waiting).message == "no leader"
         assert len(bbs.member.feed) == 0
+
+
+async def test_a_schedule_is_watched_by_its_name_and_its_domain(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        for name, domain in (("nightly", "shop"), ("weekly", "other")):
+            row = TaskSchedule(name=name, domain=domain, cron="@daily")
+            await bbs.done(ANN, desire_schedule=DesireSchedule(schedule=row))
+        async with watching(bbs, kinds=["task_schedule"], domain="shop") as watch:
+            [row] = await watch.rows()
+            assert row.task_schedule.name == "nightly"
+        async with watching(bbs, guid="weekly") as watch:
+            [row] = await watch.rows()
+            assert row.task_schedule.name == "weekly"
+            pause = ControlSchedule(name="weekly", verb=ControlScheduleRequest.PAUSE)
+            revision = (await bbs.done(ANN, control_schedule=pause)).revision
+            (change,) = await watch.until(revision)
+            assert change.task_schedule.paused
