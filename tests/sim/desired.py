@@ -82,8 +82,9 @@ def _of_cell(ring: "Ring", cell: "SimCell") -> Iterator[str]:
 
 def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     guid, indexes = lrp.process_guid, sorted(index for index, _ in running)
-    waits = bool(lrp.depends_on) and not _is_whole(ring, lrp.depends_on[0].lrp)
-    if lrp.rollout.state == Rollout.ROLLING and not (lrp.stopped or waits):
+    is_short = len(indexes) < lrp.instances and lrp.mode != LrpDefinition.GLOBAL
+    is_rolling = lrp.rollout.state == Rollout.ROLLING and not lrp.stopped
+    if is_rolling and not (is_short and _excused(ring, lrp, indexes)):
         yield f"{guid} still rolls out version {lrp.version}"
     if lrp.stopped or lrp.removing:
         if running:

@@ -172,7 +172,8 @@ def _set_update(update: UpdatePolicy, chance: random.Random) -> None:
     update.strategy = chance.choice((UpdatePolicy.ROLLING,) * 4 + (UpdatePolicy.RECREATE,))
     update.order = chance.choice((UpdatePolicy.START_FIRST,) * 2 + (UpdatePolicy.STOP_FIRST,))
     update.max_in_flight = chance.choice((1, 1, 2))
-    update.canaries = chance.choice((0, 0, 0, 1))
+    if update.strategy == UpdatePolicy.ROLLING:
+        update.canaries = chance.choice((0, 0, 1))
     update.min_healthy_ms = chance.choice((0, 300, 1500))
     update.progress_deadline_ms = chance.choice((8000, 15_000))
     update.on_failure = chance.choice((UpdatePolicy.ROLLBACK, UpdatePolicy.PAUSE))

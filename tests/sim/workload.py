@@ -68,6 +68,8 @@ class Workload:
         try:
             reply = await self.client.call(f"diegod.v1.{service}Service/{verb}", request)
         except DomainError as error:
+            if verb == "Desire" and error.reason is Reason.INVALID_REQUEST:
+                self._ring.complain(f"what people say is not legal: {error}")
             self.unknown += error.reason is Reason.UNKNOWN_OUTCOME
             self._ring.counts[f"refused: {service} {verb}"] += error.applied == "no"
             return error, error.applied == "no" and self.now() - began < _ONE_TRY_S
