@@ -60,7 +60,11 @@ KEYS = {
     "diegod.v1.TaskSchedule.name",
 }
 #: Messages of these files that are stored nowhere: an answer, and what no command carries yet.
-NEVER_STORED = {"diegod.internal.v1.Outcome", "diegod.internal.v1.Member"}
+NEVER_STORED = {
+    "diegod.internal.v1.Outcome",
+    "diegod.internal.v1.Member",
+    "diegod.v1.DomainDefinition",  # a document: its row is a Domain
+}
 
 _TEXT = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 _CANARY = re.compile(rb"canary-[0-9]{5}")
