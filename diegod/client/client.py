@@ -75,7 +75,7 @@ class Client:
         self.domains = Domains(connection.cluster, ids, timeout_s)
         self.stories = Stories(connection.cluster, timeout_s)
         self.lrps = Lrps(connection.cluster, ids, timeout_s)
-        self.cells = Cells(connection.cluster, timeout_s)
+        self.cells = Cells(connection.cluster, ids, timeout_s)
         self.members = Members(connection.cluster, timeout_s)
 
     def logs(

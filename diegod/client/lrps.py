@@ -76,6 +76,42 @@ class Lrps:
         reply: lrp_pb2.RemoveLrpReply = await self._call("Remove", request)
         return reply.revision
 
+    async def control(
+        self,
+        guid: str,
+        verb: lrp_pb2.ControlLrpRequest.Verb.ValueType,
+        *,
+        to_version: int = 0,
+        expected_revision: int = 0,
+        cause: str = "",
+    ) -> lrp_pb2.ControlLrpReply:
+        """Stop, start, restart, pause, resume, promote, or roll back (to the last stable one)."""
+        request = lrp_pb2.ControlLrpRequest(
+            request_id=self._ids.new_id(),
+            process_guid=guid,
+            verb=verb,
+            to_version=to_version,
+            expected_revision=expected_revision,
+            cause=cause,
+        )
+        reply: lrp_pb2.ControlLrpReply = await self._call("Control", request)
+        return reply
+
+    async def retire(self, guid: str, index: int, cause: str = "") -> record_pb2.ActualLrp:
+        """Have one instance replaced; as it is now, running until its replacement runs."""
+        request = lrp_pb2.RetireInstanceRequest(
+            request_id=self._ids.new_id(), process_guid=guid, index=index, cause=cause
+        )
+        reply: lrp_pb2.RetireInstanceReply = await self._call("Retire", request)
+        return reply.instance
+
+    async def history(self, guid: str) -> lrp_pb2.LrpHistoryReply:
+        """The versions that are kept, with their definitions, the latest first."""
+        reply: lrp_pb2.LrpHistoryReply = await self._call(
+            "History", lrp_pb2.LrpHistoryRequest(process_guid=guid)
+        )
+        return reply
+
     async def list(self, *, domain: str = "") -> list[record_pb2.DesiredLrp]:
         """Every desired LRP, with counts of its instances, as of one revision."""
         replies = self._cluster.stream(f"{_SERVICE}/List", lrp_pb2.ListLrpsRequest(domain=domain))

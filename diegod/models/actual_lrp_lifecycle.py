@@ -29,6 +29,8 @@ TRANSITIONS: dict[tuple[State.ValueType, str], State.ValueType | None] = {
     (ActualLrp.RUNNING, "retire_instance"): ActualLrp.RUNNING,
     (ActualLrp.RUNNING, "suspect_instance"): ActualLrp.RUNNING,
     (ActualLrp.RUNNING, "unsuspect_instance"): ActualLrp.RUNNING,
+    (ActualLrp.RUNNING, "evacuate_instance"): ActualLrp.RUNNING,  # it serves meanwhile
+    (ActualLrp.RUNNING, "reinstate_instance"): ActualLrp.RUNNING,
     (ActualLrp.CRASHED, "unclaim_instance"): ActualLrp.UNCLAIMED,
     (ActualLrp.CRASHED, "retire_instance"): None,
 }

@@ -13,7 +13,14 @@ from diegod.models import limits, schedule_rules
 from diegod.models.defaults import fill_defaults
 from diegod.models.dependency_rules import dependencies
 from diegod.models.errors import Problem
-from diegod.models.rows import lrp_row, schedule_row, task_row
+from diegod.models.rows import (
+    lrp_row,
+    schedule_row,
+    task_row,
+)
+from diegod.models.update_rules import (
+    update_policy,
+)
 from diegod.v1 import definition_pb2
 
 __all__ = ["Definition", "fill_defaults", "lrp_row", "problems", "schedule_row", "task_row"]
@@ -102,6 +109,9 @@ def _lrp(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:
     yield from rules.between("stop_timeout_ms", lrp.stop_timeout_ms, 0, limits.STOP_TIMEOUT_MS_MAX)
     yield from _crash_policy(lrp.crash_policy)
     yield from _labels(lrp)
+    yield from _mode(lrp)
+    yield from update_policy("update", lrp.update)
+    yield from dependencies("depends_on", lrp.depends_on, ("lrp", lrp.process_guid))
 
 
 def _container(definition: Work) -> Iterator[Problem]:
@@ -168,14 +178,20 @@ def _port_names(lrp: definition_pb2.LrpDefinition) -> Iterator[str]:
 
 
 def _checks(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:
-    checks = lrp.check_definition.checks
     ports = {mapping.container_port for mapping in lrp.ports}
-    if len(checks) > limits.CHECKS_MAX:
-        found = f"{len(checks)} checks, at most {limits.CHECKS_MAX} are allowed"
-        yield Problem("check_definition.checks", found)
-        return
-    for number, check in enumerate(checks):
-        yield from _check(f"check_definition.checks[{number}]", check, ports)
+    definition = lrp.check_definition
+    for name, checks in (
+        ("checks", definition.checks),
+        ("startup_checks", definition.startup_checks),
+        ("readiness_checks", definition.readiness_checks),
+    ):
+        path = f"check_definition.{name}"
+        if len(checks) > limits.CHECKS_MAX:
+            found = f"{len(checks)} checks, at most {limits.CHECKS_MAX} are allowed"
+            yield Problem(path, found)
+            continue
+        for number, check in enumerate(checks):
+            yield from _check(f"{path}[{number}]", check, ports)
 
 
 def _check(path: str, check: definition_pb2.Check, ports: set[int]) -> Iterator[Problem]:
@@ -232,3 +248,15 @@ def _crash_policy(policy: definition_pb2.CrashPolicy) -> Iterator[Problem]:
     both = policy.HasField("backoff_ms") and policy.HasField("max_backoff_ms")
     if both and policy.backoff_ms > policy.max_backoff_ms:
         yield Problem("crash_policy.backoff_ms", "is more than crash_policy.max_backoff_ms")
+
+
+def _mode(lrp: definition_pb2.LrpDefinition) -> Iterator[Problem]:
+    """One on each cell, or so many anywhere: what belongs to the one is refused with the other."""
+    if lrp.mode not in definition_pb2.LrpDefinition.Mode.values():
+        yield Problem("mode", f"{lrp.mode} is neither REPLICATED nor GLOBAL")
+    if lrp.mode != definition_pb2.LrpDefinition.GLOBAL:
+        return
+    if lrp.HasField("instances") and lrp.instances != 1:
+        yield Problem("instances", "is not used with mode GLOBAL: leave it out, or say 1")
+    if lrp.placement.cell_id:
+        yield Problem("placement.cell_id", "is one cell, and mode GLOBAL means each")

@@ -34,6 +34,13 @@ _CRASH_POLICY = {
     "reset_after_ms": 5 * MINUTE_MS,
 }
 _CHECK = {"interval_ms": 30_000, "timeout_ms": 1000, "failure_threshold": 1}
+_STARTUP_CHECK = {**_CHECK, "interval_ms": 500}
+_UPDATE = {
+    "max_in_flight": 1,
+    "canaries": 0,
+    "min_healthy_ms": 5000,
+    "progress_deadline_ms": 10 * MINUTE_MS,
+}
 
 
 def fill_defaults(
@@ -88,10 +95,11 @@ def _fill_lrp(lrp: definition_pb2.LrpDefinition) -> None:
     _fill_crash_policy(lrp.crash_policy)
     for mapping in lrp.ports:
         mapping.name = mapping.name or str(mapping.container_port)
-    for check in lrp.check_definition.checks:
-        _fill(check, _CHECK)
-        if check.WhichOneof("check") == "http_check":
-            check.http_check.path = check.http_check.path or "/"
+    checks = lrp.check_definition
+    _fill_checks([*checks.checks, *checks.readiness_checks], _CHECK)
+    _fill_checks(checks.startup_checks, _STARTUP_CHECK)
+    _fill_update(lrp.update)
+    _fill_conditions(lrp.depends_on)
 
 
 def _fill_crash_policy(policy: definition_pb2.CrashPolicy) -> None:
@@ -107,6 +115,30 @@ def _fill_backoff(
         policy.backoff_ms = min(defaults["backoff_ms"], policy.max_backoff_ms)
     if policy.HasField("backoff_ms") and not policy.HasField("max_backoff_ms"):
         policy.max_backoff_ms = max(defaults["max_backoff_ms"], policy.backoff_ms)
+
+
+def _fill_checks(checks: Iterable[definition_pb2.Check], defaults: dict[str, int]) -> None:
+    for check in checks:
+        _fill(check, defaults)
+        if check.WhichOneof("check") == "http_check":
+            check.http_check.path = check.http_check.path or "/"
+
+
+def _fill_update(update: definition_pb2.UpdatePolicy) -> None:
+    """An instance that is given longer to prove healthy gives its update longer, too."""
+    if not update.HasField("max_unavailable"):
+        update.max_unavailable = max_unavailable_default(update)
+    if not update.HasField("progress_deadline_ms"):
+        shortest = _UPDATE["progress_deadline_ms"]
+        update.progress_deadline_ms = max(shortest, 2 * update.min_healthy_ms)
+    _fill(update, _UPDATE)
+
+
+def max_unavailable_default(update: definition_pb2.UpdatePolicy) -> int:
+    """Where an old instance ends before its new one begins, one has to be away."""
+    policy = definition_pb2.UpdatePolicy
+    stops_first = update.strategy == policy.ROLLING and update.order == policy.STOP_FIRST
+    return 1 if stops_first else 0
 
 
 def _fill_conditions(dependencies: Iterable[definition_pb2.Dependency]) -> None:

@@ -57,6 +57,9 @@ def lrp_row(definition: definition_pb2.LrpDefinition) -> record_pb2.DesiredLrp:
         instances=definition.instances,
         needs=_needs(definition),
         crash_policy=definition.crash_policy,
+        mode=definition.mode,
+        update=definition.update,
+        depends_on=definition.depends_on,
     )
 
 

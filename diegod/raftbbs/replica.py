@@ -124,6 +124,7 @@ class Replica:
             at_ns=state.now.at_ns,
             by=command.by,
             cell_incarnation=command.cell_incarnation,
+            cause=command.cause,
         )
         decision = _decided(state, command, context)
         if isinstance(decision, Changed):

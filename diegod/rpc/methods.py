@@ -125,7 +125,11 @@ _ROWS: Iterable[Method] = (
         stream=True,
     ),
     _read(f"{_CELL}/List", cell_pb2.ListCellsRequest, cell_pb2.ListCellsReply, stream=True),
+    _write(f"{_LRP}/Control", lrp_pb2.ControlLrpRequest, lrp_pb2.ControlLrpReply),
+    _write(f"{_LRP}/Retire", lrp_pb2.RetireInstanceRequest, lrp_pb2.RetireInstanceReply),
+    _read(f"{_LRP}/History", lrp_pb2.LrpHistoryRequest, lrp_pb2.LrpHistoryReply),
     _read(f"{_CELL}/Get", cell_pb2.GetCellRequest, cell_pb2.GetCellReply),
+    _write(f"{_CELL}/Control", cell_pb2.ControlCellRequest, cell_pb2.ControlCellReply),
     Method(
         "diegod.v1.EventService/Watch", event_pb2.WatchRequest, event_pb2.WatchReply,
         EVERYONE, None, repeatable=True, reply_stream=True,

@@ -14,9 +14,10 @@ from diegod.contracts.strategy import PlacementFilter, PlacementStrategy
 from diegod.scheduler.bulletin import Bulletin
 from diegod.scheduler.core.auction import Rules
 from diegod.scheduler.core.mass_loss import Limits
-from diegod.scheduler.lock import BrainLock, Lease
+from diegod.scheduler.lock import TTL_S, BrainLock, Lease
 from diegod.scheduler.ports import Bbs
-from diegod.scheduler.term import Term
+from diegod.scheduler.term import FULL_PASS_EVERY_S, Term
+from diegod.v1.record_pb2 import BrainSettings
 from diegod.world import Clock, Ids
 
 _DEFAULT_LIMITS = Limits()
@@ -61,7 +62,7 @@ class Brain:
         self._name = name
         self._rules = Rules(strategies, filters, default_strategy)
         self._limits = limits
-        self._lock = BrainLock(bbs, clock, ids)
+        self._lock = BrainLock(bbs, clock, ids, settings_of(default_strategy, limits))
         self._lease: Lease | None = None
         self._term: Term | None = None
         self._bulletin = Bulletin(bbs, clock)
@@ -119,6 +120,19 @@ class Brain:
         else:
             self._lock.why_not = str(why)
             log.warning("lock.lost", brain=self._name, token=lease.token, why=why)
+
+
+def settings_of(default_strategy: str, limits: Limits) -> BrainSettings:
+    """What a brain goes by, as it is written beside its lock."""
+    return BrainSettings(
+        strategy=default_strategy,
+        mass_loss_percent=limits.mass_loss_percent,
+        mass_loss_cells_min=limits.mass_loss_cells_min,
+        mass_loss_hold_s=int(limits.mass_loss_hold_s),
+        lease_ttl_s=int(TTL_S),
+        take_up_s=int(limits.take_up_s),
+        full_pass_s=int(FULL_PASS_EVERY_S),
+    )
 
 
 async def _first_of(*coroutines: Coroutine[Any, Any, Any]) -> Any:

@@ -12,6 +12,7 @@ from diegod.internal.v1.command_pb2 import AcquireLock, Command, ReleaseLock
 from diegod.internal.v1.ring_pb2 import RenewRequest
 from diegod.models.errors import DomainError, Reason
 from diegod.scheduler.ports import Bbs
+from diegod.v1.record_pb2 import BrainSettings
 from diegod.world import Clock, Ids
 
 LOCK_NAME = "brain"
@@ -44,10 +45,14 @@ class _Claim:
 
 
 class BrainLock:
-    def __init__(self, bbs: Bbs, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, bbs: Bbs, clock: Clock, ids: Ids, settings: BrainSettings | None = None
+    ) -> None:
+        """`settings` stand beside the lock for all who explain what its holder does."""
         self._bbs = bbs
         self._clock = clock
         self._ids = ids
+        self._settings = settings
         self.why_not = ""  # why the last try did not get the lock
 
     async def acquire(self) -> Lease:
@@ -103,7 +108,7 @@ class BrainLock:
         command = Command(
             cause="a brain is needed",
             request_id=claim.request_id,
-            acquire_lock=AcquireLock(name=LOCK_NAME),
+            acquire_lock=AcquireLock(name=LOCK_NAME, brain=self._settings),
         )
         try:
             (outcome,) = await self._bbs.submit([command])

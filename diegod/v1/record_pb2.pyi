@@ -716,11 +716,14 @@ class InstanceCounts(_message.Message):
     RUNNING_FIELD_NUMBER: _builtins.int
     CRASHED_FIELD_NUMBER: _builtins.int
     SUSPECT_FIELD_NUMBER: _builtins.int
+    EVACUATING_FIELD_NUMBER: _builtins.int
     unclaimed: _builtins.int
     claimed: _builtins.int
     running: _builtins.int
     crashed: _builtins.int
     suspect: _builtins.int
+    evacuating: _builtins.int
+    """they serve while their replacements are made"""
     def __init__(
         self,
         *,
@@ -729,10 +732,11 @@ class InstanceCounts(_message.Message):
         running: _builtins.int = ...,
         crashed: _builtins.int = ...,
         suspect: _builtins.int = ...,
+        evacuating: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "crashed", b"crashed", "running", b"running", "suspect", b"suspect", "unclaimed", b"unclaimed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "crashed", b"crashed", "evacuating", b"evacuating", "running", b"running", "suspect", b"suspect", "unclaimed", b"unclaimed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

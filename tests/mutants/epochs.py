@@ -42,8 +42,9 @@ def _newer_than_all(in_place: Any, view: Any, command: Any, desired: Any, *rest:
     return in_place(view, command, desired, 1 << 62, context)
 
 
-def _domain_complete(unwanted: Any, view: Any, given: Any, desired: Any) -> Any:
-    return unwanted(Seen(view, domain=lambda row: row or Domain(domain="any")), given, desired)
+def _domain_complete(unwanted: Any, view: Any, given: Any, desired: Any, context: Any) -> Any:
+    complete = Seen(view, domain=lambda row: row or Domain(domain="any"))
+    return unwanted(complete, given, desired, context)
 
 
 EPOCHS = (
@@ -121,7 +122,7 @@ EPOCHS = (
         "epochs",
         "what the restored state does not know is stopped at once",
         around("raftbbs.core.adoption:_unwanted", _domain_complete),
-        (f"{_ADOPTION}test_what_is_not_wanted_runs_until_its_domain_is_complete",),
+        (f"{_ADOPTION}test_what_is_not_wanted_is_seen_until_its_domain_is_complete",),
         command="adopt_instance",
     ),
 )

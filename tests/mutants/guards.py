@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from diegod.raftbbs.core.requests import _row_of
-from diegod.v1.record_pb2 import Cell
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Cell
 from tests.mutants.mutant import RING, Mutant
 from tests.mutants.seen import Seen, cleared, having
 from tests.mutants.surgery import Install, around, rule
@@ -95,23 +96,58 @@ def _domain(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
     return rule(Seen(view, desired_lrp=same), command, context)
 
 
+def _unwanted_while(presence: Any) -> Any:
+    """An instance of this presence counts as one that nobody wants."""
+
+    def blind(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+        row = view.actual_lrp(command.instance_guid)
+        is_it = row is not None and row.presence == presence
+        seen = Seen(view, desired_lrp=lambda _: None) if is_it else view
+        return rule(seen, command, context)
+
+    return blind
+
+
+def _for_no_cell(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    def free(row: Any) -> Any:
+        if row is not None:
+            row.needs.cell_id = ""
+        return row
+
+    return rule(Seen(view, actual_lrp=free), command, context)
+
+
+def _of_the_other_mode(rule: Any, view: Any, command: Any, context: Any, kind: str) -> Any:
+    mode = LrpDefinition.GLOBAL if command.cell_id else LrpDefinition.REPLICATED
+    return rule(Seen(view, desired_lrp=having(mode=mode)), command, context)
+
+
 _present = _seeing(cell=having(state=Cell.PRESENT))
 _missing = _seeing(cell=having(state=Cell.MISSING))
 _placed = _seeing(task=having(placed_cell_id=""), actual_lrp=having(placed_cell_id=""))
 _ordinary = _seeing(instances_at=lambda rows: [])
+_uncordoned = _seeing(cell=having(cordoned=False))
+_kept = _seeing(desired_lrp=having(removing=False))
+_empty = _seeing(has_instances=lambda _: False)
+_not_stopping = _seeing(actual_lrp=having(stopping=False))
+_evacuating = _seeing(actual_lrp=having(presence=ActualLrp.EVACUATING))
 _unowned = _seeing(lock=having(owner=""))
 
 _REPAIRS_OF_TASKS = ("place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task")
 _REPAIRS_OF_INSTANCES = tuple(
     f"{verb}_instance"
-    for verb in ("place", "refuse", "withdraw", "unclaim", "suspect", "unsuspect", "retire")
+    for verb in (
+        *("place", "refuse", "withdraw", "unclaim", "suspect", "unsuspect", "retire"),
+        *("evacuate", "reinstate"),
+    )
 )
+_OF_ROLLOUTS = ("finish_rollout", "await_promotion", "fail_rollout")
 _RESULTS_OF_INSTANCES = tuple(f"{verb}_instance" for verb in ("start", "crash", "remove", "reject"))
 
 #: What is compared -> by which commands, how each is made blind for it, and what that breaks.
 _BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "row_revision": (
-        (*_REPAIRS_OF_TASKS, *_REPAIRS_OF_INSTANCES),
+        (*_REPAIRS_OF_TASKS, *_REPAIRS_OF_INSTANCES, *_OF_ROLLOUTS, "forget_lrp"),
         _revision,
         "a repair is carried out on a row that has changed since it was decided",
     ),
@@ -121,7 +157,7 @@ _BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
         "an instance is created for an LRP that was changed meanwhile",
     ),
     "expected_revision": (
-        ("desire_lrp", "scale_lrp"),
+        ("desire_lrp", "scale_lrp", "control_lrp"),
         _expected_revision,
         "what somebody else changed meanwhile is overwritten",
     ),
@@ -142,7 +178,10 @@ _BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
         "a placement goes to a cell that has registered again since",
     ),
     "cell_present": (
-        ("place_task", "place_instance", "unsuspect_instance"),
+        (
+            *("place_task", "place_instance", "unsuspect_instance"),
+            *("evacuate_instance", "reinstate_instance", "retire_index"),
+        ),
         _present,
         "a cell that is missing counts as present",
     ),
@@ -151,9 +190,60 @@ _BLIND: dict[str, tuple[tuple[str, ...], Any, str]] = {
         _missing,
         "the instance of a present cell becomes a suspect",
     ),
+    "cell_lost": (("control_cell",), _missing, "the loss of a present cell is accepted"),
+    "cordoned": (("place_task", "place_instance"), _uncordoned, "a cordoned cell gets new work"),
+    "for_cell": (
+        ("place_instance",),
+        _for_no_cell,
+        "an instance that is for one cell is placed on another",
+    ),
+    "mode": (
+        ("create_instance",),
+        _of_the_other_mode,
+        "an LRP that has instances anywhere gets one for a certain cell",
+    ),
+    "removing": (
+        (
+            *("scale_lrp", "control_lrp", "retire_index", "create_instance"),
+            *("finish_rollout", "await_promotion", "fail_rollout"),
+        ),
+        _kept,
+        "an LRP that is being removed goes on living",
+    ),
+    "instances": (("forget_lrp",), _empty, "an LRP is forgotten while it has instances"),
+    "stopping": (
+        ("evacuate_instance",),
+        _not_stopping,
+        "an instance that its cell was asked to stop counts on serving",
+    ),
+    "presence": (
+        ("reinstate_instance",),
+        _evacuating,
+        "an instance that does not evacuate is reinstated",
+    ),
+    "evacuating": (
+        ("retire_instance",),
+        _unwanted_while(ActualLrp.EVACUATING),
+        "an evacuating instance is stopped before its replacement runs",
+    ),
+    "suspect": (
+        ("retire_instance",),
+        _unwanted_while(ActualLrp.SUSPECT),
+        "a suspect is removed before its replacement runs",
+    ),
+    "one_suspect": (
+        ("suspect_instance",),
+        _seeing(instances_at=lambda rows: []),
+        "an index gets a second suspect",
+    ),
+    "replaced": (
+        ("start_instance",),
+        _seeing(instances_at=lambda rows: []),
+        "a suspect comes back beside the replacement that runs",
+    ),
     "placed": (("place_task", "place_instance"), _placed, "what is placed is placed once more"),
     "ordinary": (
-        ("create_instance", "unsuspect_instance"),
+        ("create_instance", "unsuspect_instance", "reinstate_instance"),
         _ordinary,
         "an index gets a second ordinary instance",
     ),
@@ -229,16 +319,19 @@ _BLIND_OF_WHOLE_LIVES: dict[str, tuple[tuple[str, ...], Any, str]] = {
 #: Where a case of the test has another name than the guard.
 _CASE = {"own_cell": "cell", "unowned": "owner"}
 
+#: What is retired may be in any state; what is reinstated evacuates, so it runs.
+_IN_MANY_STATES = ("retire_instance", "reinstate_instance")
 _STATES = {
     "task": (
         *(*_REPAIRS_OF_TASKS, "start_task", "reject_task", "complete_task", "delete_task"),
         *(*_OF_CALLBACKS, "resolve_task"),
     ),
     "actual_lrp": (
-        *(each for each in _REPAIRS_OF_INSTANCES if each != "retire_instance"),
+        *(each for each in _REPAIRS_OF_INSTANCES if each not in _IN_MANY_STATES),
         "claim_instance",
         *_RESULTS_OF_INSTANCES,
     ),
+    "rollout": _OF_ROLLOUTS,
 }
 #: Guards whose loss the ring may come upon, too.
 _IN_THE_RING = {"start_task/attempt", "start_task/state", "place_task/row_revision"}

@@ -3,18 +3,23 @@
 They were started after the state that was restored. A cell reports each as it runs. Of two
 instances of one index the one with the later guid was made to replace the other, so it is the one
 that stays. Where a state of an older time does not want the instance at all (its LRP is not there,
-or has fewer instances), that says little: it is left running, and asked about again, until somebody
-has said in this epoch that the domain is complete (`UpsertDomain`).
+or has fewer instances), that says little: it is left running until somebody has said in this epoch
+that the domain is complete (`UpsertDomain`). Until then it has a row, so that people see what would
+be removed; in the domain `default`, which convergence takes for always complete, it has none, and
+the cell asks again.
 """
 
 from diegod.internal.v1 import command_pb2 as c
+from diegod.models.defaults import DEFAULT_DOMAIN
 from diegod.models.definition_digest import digest_of_closed
 from diegod.models.epochs import epoch_of
 from diegod.models.errors import Reason
 from diegod.raftbbs.core.decision import Changed, Decision, Refused, RowChange, Unchanged
-from diegod.raftbbs.core.stamps import stamp
+from diegod.raftbbs.core.keys import KEY_BYTES_MAX
+from diegod.raftbbs.core.stamps import nanoseconds, stamp
 from diegod.raftbbs.core.view import Context, View
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Domain
 
 _ON_A_CELL = (ActualLrp.CLAIMED, ActualLrp.RUNNING)
 
@@ -30,8 +35,9 @@ def adopt(view: View, command: c.AdoptInstance, context: Context) -> Decision:
     if epoch_of(made_at) >= epoch_of(context.revision):
         return _refused(given, "it was made in this epoch, and its row is gone")
     desired = view.desired_lrp(given.process_guid)
-    if desired is None or given.index >= desired.instances:
-        return _unwanted(view, given, desired)
+    is_wanted = desired is not None and not _is_beyond(desired, given.index)
+    if not is_wanted and (refusal := _unwanted(view, given, desired, context)):
+        return refusal
     return _in_place_of(view, command, desired, made_at, context)
 
 
@@ -49,15 +55,29 @@ def _is_nowhere(row: ActualLrp) -> bool:
     return row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id
 
 
-def _unwanted(view: View, given: ActualLrp, desired: DesiredLrp | None) -> Refused:
-    domain = view.domain(desired.domain if desired is not None else given.domain)
+def _is_beyond(desired: DesiredLrp, index: int) -> bool:
+    return desired.removing or not (
+        desired.mode == LrpDefinition.GLOBAL or index < desired.instances
+    )
+
+
+def _unwanted(
+    view: View, given: ActualLrp, desired: DesiredLrp | None, context: Context
+) -> Refused | None:
+    """None: it is adopted all the same, so that people see it, until its domain is fresh."""
+    if desired is not None and desired.removing:
+        return _refused(given, f"{desired.process_guid} is being removed")
+    name = desired.domain if desired is not None else given.domain
+    domain = view.domain(name) if name else None
     what = (
         f'there is no LRP "{given.process_guid}"'
         if desired is None
         else f"only {desired.instances} instances of {desired.process_guid} are desired"
     )
-    if domain is not None:
+    if domain is not None and _is_fresh(domain, context):
         return _refused(given, f"{what}, and domain {domain.domain} is complete")
+    if name not in ("", DEFAULT_DOMAIN) and len(name.encode()) <= KEY_BYTES_MAX:
+        return None
     return Refused(
         Reason.UNAVAILABLE,
         f"{what} in the state that was restored: {given.instance_guid} is left running until its "
@@ -65,8 +85,17 @@ def _unwanted(view: View, given: ActualLrp, desired: DesiredLrp | None) -> Refus
     )
 
 
+def _is_fresh(domain: Domain, context: Context) -> bool:
+    """What was said to be complete is so for its time."""
+    return not domain.ttl_s or nanoseconds(domain.fresh_until) > context.at_ns
+
+
 def _in_place_of(
-    view: View, command: c.AdoptInstance, desired: DesiredLrp, made_at: int, context: Context
+    view: View,
+    command: c.AdoptInstance,
+    desired: DesiredLrp | None,
+    made_at: int,
+    context: Context,
 ) -> Decision:
     """The ordinary instance of that index gives way if it is older, or on no cell."""
     given = command.instance
@@ -93,24 +122,27 @@ def _giving_way(row: ActualLrp) -> RowChange:
 
 
 def _adopted(
-    view: View, command: c.AdoptInstance, desired: DesiredLrp, context: Context
+    view: View, command: c.AdoptInstance, desired: DesiredLrp | None, context: Context
 ) -> ActualLrp:
     """CLAIMED until it is healthy."""
     given, cell = command.instance, view.cell(context.caller_id)
     row = ActualLrp(
-        process_guid=desired.process_guid,
+        process_guid=given.process_guid,
         index=given.index,
-        domain=desired.domain,
+        domain=desired.domain if desired is not None else given.domain,
         instance_guid=given.instance_guid,
         state=ActualLrp.RUNNING if given.routable else ActualLrp.CLAIMED,
-        definition_revision=_definition_revision(view, command, desired),
+        definition_revision=_definition_revision(view, command, desired) if desired else 0,
         cell_id=context.caller_id,
         cell_incarnation=context.cell_incarnation,
         zone=cell.zone if cell is not None else "",
         routable=given.routable,
         since=stamp(context.at_ns),
     )
-    row.needs.CopyFrom(desired.needs)
+    row.adopted_revision = context.revision
+    row.needs.CopyFrom(desired.needs if desired is not None else given.needs)
+    if desired is not None and desired.mode == LrpDefinition.GLOBAL:
+        row.needs.cell_id = context.caller_id
     row.net_info.CopyFrom(given.net_info)
     return row
 

@@ -11,6 +11,7 @@ from diegod.v1.record_pb2 import (
     DesiredLrp,
     Domain,
     Lock,
+    LrpVersion,
     Task,
     TaskSchedule,
 )
@@ -34,6 +35,7 @@ class RowChange(NamedTuple):
     row: Row
     definition: bytes | None = None  # to be stored beside the row, where there is a new one
     left_cell_id: str = ""  # the cell that the row was on and is no more: it must hear of it
+    versions: tuple[LrpVersion, ...] = ()  # of a desired LRP: new or changed entries of its history
     task_definition: bytes | None = None  # of a schedule: what its tasks are made from
     guid_free_at_ns: int = 0  # of a task that is removed: until then its guid names no other one
 
@@ -63,12 +65,19 @@ class FormatRaised(NamedTuple):
 Decision: TypeAlias = Refused | Unchanged | Changed | NewMembers | FormatRaised
 
 
-def created(row: Row, definition: bytes | None = None) -> Changed:
-    return Changed((RowChange(Change.CREATED, row, definition),))
+def created(
+    row: Row, definition: bytes | None = None, versions: tuple[LrpVersion, ...] = ()
+) -> Changed:
+    return Changed((RowChange(Change.CREATED, row, definition, versions=versions),))
 
 
-def changed(row: Row, definition: bytes | None = None, left_cell_id: str = "") -> Changed:
-    return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id),))
+def changed(
+    row: Row,
+    definition: bytes | None = None,
+    left_cell_id: str = "",
+    versions: tuple[LrpVersion, ...] = (),
+) -> Changed:
+    return Changed((RowChange(Change.CHANGED, row, definition, left_cell_id, versions),))
 
 
 def removed(row: Row, guid_free_at_ns: int = 0) -> Changed:

@@ -11,7 +11,8 @@ for what is so now:
 * every lock is held by the BBS itself. It renews none, so each is free after one lease TTL: the
   time that cells have to register and report what runs, before a brain may decide anything;
 * a domain has to be freshened again: its row goes;
-* desired LRPs and instances stay what they are.
+* desired LRPs and instances stay what they are;
+* what is under way has its full time again: a rollout, and the drain of a cell.
 
 Every row gets a revision of the new epoch: whoever compares revisions takes it for news. Does not
 belong here: how rows are read and written (`raftbbs.backup.rebirth`).
@@ -22,8 +23,20 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from diegod.raftbbs.core.decision import Row
-from diegod.raftbbs.core.stamps import stamp
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task, TaskSchedule
+from diegod.raftbbs.core.stamps import (
+    nanoseconds,
+    stamp,
+)
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    DesiredLrp,
+    Domain,
+    Lock,
+    Rollout,
+    Task,
+    TaskSchedule,
+)
 
 RESTORED = "cluster restored"
 RECOVERED = "quorum recovered"
@@ -77,7 +90,10 @@ def _schedule(schedule: TaskSchedule, opening: Opening, revision: int) -> bool:
 
 
 def _desired(desired: DesiredLrp, opening: Opening, revision: int) -> bool:
-    return False
+    if desired.rollout.state not in (Rollout.ROLLING, Rollout.CANARIES):
+        return False
+    desired.rollout.began_at.CopyFrom(stamp(opening.at_ns))
+    return True
 
 
 def _actual(row: ActualLrp, opening: Opening, revision: int) -> bool:
@@ -90,7 +106,12 @@ def _actual(row: ActualLrp, opening: Opening, revision: int) -> bool:
 def _cell(cell: Cell, opening: Opening, revision: int) -> bool:
     """All have the same `since`, so that those that stay away count as one loss."""
     cell.state = Cell.MISSING
+    cell.loss_accepted = False
     cell.since.CopyFrom(stamp(opening.at_ns))
+    if cell.HasField("drain"):
+        took_ns = nanoseconds(cell.drain.deadline_at) - nanoseconds(cell.drain.began_at)
+        cell.drain.began_at.CopyFrom(stamp(opening.at_ns))
+        cell.drain.deadline_at.CopyFrom(stamp(opening.at_ns + took_ns))
     return True
 
 

@@ -40,6 +40,8 @@ def placeable_cell(view: View, cell_id: str, incarnation: int) -> Refused | None
         return Refused(Reason.CELL_MISSING, f"cell {cell_id} is missing")
     if cell.incarnation != incarnation:
         return Refused(Reason.STALE_INCARNATION, f"cell {cell_id} has registered again since")
+    if cell.cordoned:
+        return Refused(Reason.RESOURCE_CONFLICT, f"cell {cell_id} is cordoned")
     return None
 
 

@@ -23,6 +23,7 @@ MAKES_ROOM = frozenset(
         "delete_task",
         "expire_task",
         "fail_task",
+        "forget_lrp",
         "remove_lrp",
         "remove_instance",
         "retire_instance",

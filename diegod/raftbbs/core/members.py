@@ -6,11 +6,24 @@ compare-and-set here, on the incarnation or the token that the leader saw.
 
 from diegod.internal.v1 import command_pb2 as c
 from diegod.models.errors import Reason
-from diegod.raftbbs.core.decision import Decision, Refused, Unchanged, changed, created, removed
+from diegod.raftbbs.core.cells import (
+    keep_what_operators_said,
+)
+from diegod.raftbbs.core.decision import (
+    Decision,
+    Refused,
+    Unchanged,
+    changed,
+    created,
+    removed,
+)
 from diegod.raftbbs.core.guards import lock_held, not_found
 from diegod.raftbbs.core.stamps import NS, stamp
 from diegod.raftbbs.core.view import Context, View
 from diegod.v1.record_pb2 import Cell, Domain, Lock
+
+#: The first format of the cluster in which the brain's settings stand beside its lock.
+_SETTINGS_FROM_FORMAT = 2
 
 
 def register_cell(view: View, command: c.RegisterCell, context: Context) -> Decision:
@@ -24,7 +37,9 @@ def register_cell(view: View, command: c.RegisterCell, context: Context) -> Deci
     cell = Cell()
     cell.CopyFrom(command.cell)
     cell.state = Cell.PRESENT
-    cell.incarnation = (old.incarnation if old is not None else 0) + 1
+    last = old.incarnation if old is not None else view.removed_incarnation()
+    cell.incarnation = last + 1
+    keep_what_operators_said(cell, old)
     cell.since.CopyFrom(stamp(context.at_ns))
     return created(cell) if old is None else changed(cell)
 
@@ -38,6 +53,7 @@ def expire_cell(view: View, command: c.ExpireCell, context: Context) -> Decision
     if cell.state == Cell.MISSING:
         return Unchanged(cell)
     cell.state = Cell.MISSING
+    cell.loss_accepted = False
     cell.since.CopyFrom(stamp(context.at_ns))
     return changed(cell)
 
@@ -47,6 +63,8 @@ def acquire_lock(view: View, command: c.AcquireLock, context: Context) -> Decisi
     if lock is not None and lock.owner:
         return Refused(Reason.LOCK_COLLISION, f'lock "{lock.name}" is held by {lock.owner}')
     new = Lock(name=command.name, owner=context.by, token=context.revision)
+    if command.HasField("brain") and view.cluster_format() >= _SETTINGS_FROM_FORMAT:
+        new.brain.CopyFrom(command.brain)
     return created(new) if lock is None else changed(new)
 
 
@@ -62,9 +80,11 @@ def expire_lock(view: View, command: c.ExpireLock, context: Context) -> Decision
 
 def release_lock(view: View, command: c.ReleaseLock, context: Context) -> Decision:
     lock = view.lock(command.name)
-    if refusal := lock_held(lock, command.name, command.token, context.by):
-        return refusal
-    return changed(Lock(name=command.name, token=command.token))
+    refusal = lock_held(lock, command.name, command.token, context.by)
+    if lock is None or refusal:
+        return refusal or not_found("lock", command.name)
+    lock.owner = ""
+    return changed(lock)
 
 
 def upsert_domain(view: View, command: c.UpsertDomain, context: Context) -> Decision:

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from diegod.internal.v1.command_pb2 import Members
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Domain, Lock, Task, TaskSchedule
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    DesiredLrp,
+    Domain,
+    Lock,
+    LrpVersion,
+    Task,
+    TaskSchedule,
+)
 
 
 class View(Protocol):
@@ -29,6 +38,9 @@ class View(Protocol):
 
     def lrp_definition(self, process_guid: str, definition_revision: int) -> bytes | None: ...
 
+    def lrp_versions(self, process_guid: str) -> Sequence[LrpVersion]:
+        """The history that is kept, the oldest first."""
+
     def actual_lrp(self, instance_guid: str) -> ActualLrp | None: ...
 
     def instances(self, process_guid: str) -> Sequence[ActualLrp]:
@@ -37,7 +49,13 @@ class View(Protocol):
     def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
         """Those of one index, by age; it costs the same however many others there are."""
 
+    def has_instances(self, process_guid: str) -> bool:
+        """Whether there is any; it costs the same however many there are."""
+
     def cell(self, cell_id: str) -> Cell | None: ...
+
+    def removed_incarnation(self) -> int:
+        """The highest incarnation of all cells that were ever removed."""
 
     def domain(self, domain: str) -> Domain | None: ...
 
@@ -57,6 +75,7 @@ class Context(NamedTuple):
     at_ns: int  # replicated time, never a clock
     by: str  # role/ID
     cell_incarnation: int
+    cause: str = ""  # as the caller gave it
 
     @property
     def role(self) -> str:

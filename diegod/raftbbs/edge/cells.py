@@ -1,9 +1,11 @@
 """CellService: cells, and what is on them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
-from diegod.models.errors import DomainError, Reason
-from diegod.raftbbs.edge.access import Access, unhurried
+from diegod.internal.v1 import command_pb2 as c
+from diegod.models import field_rules, limits
+from diegod.models.errors import DomainError, Problem, Reason
+from diegod.raftbbs.edge.access import Access, invalid, unhurried
 from diegod.raftbbs.store.state import StateView
 from diegod.rpc.handlers import Handlers
 from diegod.security.identity import Principal
@@ -18,7 +20,11 @@ class CellService:
         self._access = access
 
     def handlers(self) -> Handlers:
-        return {f"{_SERVICE}/List": self.list, f"{_SERVICE}/Get": self.get}
+        return {
+            f"{_SERVICE}/List": self.list,
+            f"{_SERVICE}/Get": self.get,
+            f"{_SERVICE}/Control": self.control,
+        }
 
     async def list(
         self, request: api.ListCellsRequest, caller: Principal
@@ -34,6 +40,30 @@ class CellService:
                 if status.cell.cell_id == request.cell_id:
                     return api.GetCellReply(cell=status, revision=state.counters().revision)
         raise DomainError(Reason.RESOURCE_NOT_FOUND, f'there is no cell "{request.cell_id}"')
+
+    async def control(
+        self, request: api.ControlCellRequest, caller: Principal
+    ) -> api.ControlCellReply:
+        if problems := [*_wrong_control(request)]:
+            raise invalid(problems)
+        control = c.ControlCell(
+            cell_id=request.cell_id, verb=request.verb, deadline_ms=request.deadline_ms
+        )
+        outcome = await self._access.write(caller, request, c.Command(control_cell=control))
+        reply = api.ControlCellReply(unchanged=outcome.unchanged)
+        reply.cell.CopyFrom(outcome.cell)
+        return reply
+
+
+def _wrong_control(request: api.ControlCellRequest) -> Iterator[Problem]:
+    verbs = api.ControlCellRequest.Verb
+    if request.verb not in verbs.values() or request.verb == verbs.INVALID:
+        known = ", ".join(name for name in verbs.keys() if name != "INVALID")  # noqa: SIM118
+        yield Problem("verb", f"is none of {known}")
+    if request.deadline_ms and request.verb != verbs.DRAIN:
+        yield Problem("deadline_ms", "is only for a DRAIN")
+    longest = limits.DRAIN_DEADLINE_MS_MAX
+    yield from field_rules.between("deadline_ms", request.deadline_ms, 0, longest)
 
 
 async def _statuses(state: StateView, after: bytes) -> AsyncIterator[tuple[bytes, api.CellStatus]]:

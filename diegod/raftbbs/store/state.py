@@ -13,7 +13,12 @@ from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
-from diegod.raftbbs.store import members, stories, tombstones
+from diegod.raftbbs.store import (
+    members,
+    stories,
+    tombstones,
+    versions,
+)
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
@@ -25,6 +30,7 @@ from diegod.v1.record_pb2 import (
     DesiredLrp,
     Domain,
     Lock,
+    LrpVersion,
     Provenance,
     Task,
     TaskSchedule,
@@ -32,6 +38,7 @@ from diegod.v1.record_pb2 import (
 )
 
 _COUNTERS_KEY = b"counters"
+_INCARNATION_KEY = b"incarnation"
 _HASHED = struct.Struct(">QqQI")
 _FORMAT_HASHED = b"diegod cluster format %d"
 
@@ -110,6 +117,10 @@ class StateView:
         key = number + number_key(definition_revision)
         return self.transaction.get(self.tables.lrp_definitions, key)
 
+    def lrp_versions(self, process_guid: str) -> Sequence[LrpVersion]:
+        number = self.tables.desired_lrps.number(self.transaction, process_guid)
+        return [] if number is None else versions.read(self.tables, self.transaction, number)
+
     def actual_lrp(self, instance_guid: str) -> ActualLrp | None:
         return self.tables.actual_lrps.get(self.transaction, instance_guid)
 
@@ -119,8 +130,15 @@ class StateView:
     def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
         return self._instances_under(_index_prefix(process_guid, index))
 
+    def has_instances(self, process_guid: str) -> bool:
+        return next(self._each_instance(_process_prefix(process_guid)), None) is not None
+
     def cell(self, cell_id: str) -> Cell | None:
         return self.tables.cells.get(self.transaction, cell_id)
+
+    def removed_incarnation(self) -> int:
+        stored = self.transaction.get(self.tables.removed_cells, _INCARNATION_KEY)
+        return 0 if stored is None else number_of(stored)
 
     def domain(self, domain: str) -> Domain | None:
         return self.tables.domains.get(self.transaction, domain)
@@ -137,9 +155,13 @@ class StateView:
             yield Change.FromString(stored)
 
     def _instances_under(self, prefix: bytes) -> Sequence[ActualLrp]:
-        scanned = self.transaction.scan(self.tables.instances_of_process, prefix)
-        rows = [self.tables.actual_lrps.at(self.transaction, key[-8:]) for key, _ in scanned]
-        return [row for row in rows if row is not None]
+        return list(self._each_instance(prefix))
+
+    def _each_instance(self, prefix: bytes) -> Iterator[ActualLrp]:
+        for key, _ in self.transaction.scan(self.tables.instances_of_process, prefix):
+            row = self.tables.actual_lrps.at(self.transaction, key[-8:])
+            if row is not None:
+                yield row
 
 
 class StateWriter(StateView):
@@ -246,7 +268,7 @@ class StateWriter(StateView):
             case TaskSchedule():
                 self._put_schedule(row, decided)
             case DesiredLrp():
-                self._put_desired(row, decided.definition, is_new)
+                self._put_desired(row, decided, is_new)
             case ActualLrp():
                 self._put_actual(row, is_new)
             case Cell():
@@ -274,25 +296,20 @@ class StateWriter(StateView):
         if decided.task_definition is not None:
             transaction.put(tables.schedule_task_definitions, name, decided.task_definition)
 
-    def _put_desired(self, row: DesiredLrp, definition: bytes | None, is_new: bool) -> None:
+    def _put_desired(self, row: DesiredLrp, decided: RowChange, is_new: bool) -> None:
         desired, transaction = self.tables.desired_lrps, self.transaction
         if is_new:
             number = desired.insert(transaction, self._next_number(), row.process_guid, row)
         else:
             number = desired.update(transaction, row.process_guid, row)
-        if definition is not None:
+        if decided.definition is not None:
             key = number + number_key(row.definition_revision)
-            transaction.put(self.tables.lrp_definitions, key, definition)
-            self._drop_unused_definitions(row, number)
-
-    def _drop_unused_definitions(self, row: DesiredLrp, number: bytes) -> None:
-        """Kept are the present definition and those that an instance still runs."""
-        used = {instance.definition_revision for instance in self.instances(row.process_guid)}
-        used.add(row.definition_revision)
-        definitions = self.tables.lrp_definitions
-        for key, _ in list(self.transaction.scan(definitions, number)):
-            if number_of(key[8:]) not in used:
-                self.transaction.delete(definitions, key)
+            transaction.put(self.tables.lrp_definitions, key, decided.definition)
+        if decided.versions:
+            versions.write(self.tables, transaction, number, row, decided.versions)
+        if decided.versions or decided.definition is not None:
+            instances = self._each_instance(_process_prefix(row.process_guid))
+            versions.drop_unused_definitions(self.tables, transaction, number, row, instances)
 
     def _put_actual(self, row: ActualLrp, is_new: bool) -> None:
         actual, transaction = self.tables.actual_lrps, self.transaction
@@ -312,8 +329,7 @@ class StateWriter(StateView):
             case DesiredLrp():
                 number = self.tables.desired_lrps.delete(transaction, row.process_guid)
                 if number is not None:
-                    for key, _ in list(transaction.scan(self.tables.lrp_definitions, number)):
-                        transaction.delete(self.tables.lrp_definitions, key)
+                    versions.delete(self.tables, transaction, number)
             case ActualLrp():
                 number = self.tables.actual_lrps.delete(transaction, row.instance_guid)
                 if number is not None:
@@ -321,6 +337,9 @@ class StateWriter(StateView):
                     transaction.delete(self.tables.instances_of_process, key)
             case Cell():
                 self.tables.cells.delete(transaction, row.cell_id)
+                highest = max(row.incarnation, self.removed_incarnation())
+                stored = number_key(highest)
+                transaction.put(self.tables.removed_cells, _INCARNATION_KEY, stored)
             case Domain():
                 self.tables.domains.delete(transaction, row.domain)
             case Lock():

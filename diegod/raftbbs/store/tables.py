@@ -121,9 +121,11 @@ class Tables:
     stories: Table  # see store/stories.py
     desired_lrps: NumberedRows[DesiredLrp]
     lrp_definitions: Table  # number, definition revision -> definition
+    lrp_versions: Table  # number, version -> entry of the LRP's history (store/versions.py)
     actual_lrps: NumberedRows[ActualLrp]
     instances_of_process: Table  # process guid, NUL, index, number -> nothing
     cells: KeyedRows[Cell]
+    removed_cells: Table  # at most one row: the highest incarnation of those that were removed
     domains: KeyedRows[Domain]
     locks: KeyedRows[Lock]
     members: KeyedRows[Members]  # at most one row (store/members.py)
@@ -147,9 +149,11 @@ class Tables:
             stories=table("story"),
             desired_lrps=NumberedRows(DesiredLrp, table("desired_lrp"), table("desired_number")),
             lrp_definitions=table("lrp_definition"),
+            lrp_versions=table("lrp_version"),
             actual_lrps=NumberedRows(ActualLrp, table("actual_lrp"), table("actual_number")),
             instances_of_process=table("instance_of_process"),
             cells=KeyedRows(Cell, table("cell")),
+            removed_cells=table("removed_cell"),
             domains=KeyedRows(Domain, table("domain")),
             locks=KeyedRows(Lock, table("lock")),
             members=KeyedRows(Members, table("members")),

@@ -34,7 +34,19 @@ from diegod.raftbbs.store.tables import (
     number_key,
     number_of,
 )
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Task, TaskSchedule, Transition
+from diegod.raftbbs.store.versions import (
+    VERSIONS_KEPT,
+    version_key,
+)
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Change,
+    DesiredLrp,
+    LrpVersion,
+    Task,
+    TaskSchedule,
+    Transition,
+)
 
 _NUMBER_BYTES = 8
 
@@ -107,7 +119,9 @@ class Verification:
             self._schedules,
             self._desired_lrps,
             self._actual_lrps,
+            self._lrp_versions,
             lambda: self._keyed(tables.cells, lambda cell: cell.cell_id),
+            self._removed_cells,
             lambda: self._keyed(tables.domains, lambda domain: domain.domain),
             lambda: self._keyed(tables.locks, lambda lock: lock.name),
             self._changes,
@@ -177,7 +191,7 @@ class Verification:
 
     def _desired_lrps(self) -> None:
         """Each has the definition that it runs; definitions lie in the order of their LRPs."""
-        tables = self._tables
+        tables, transaction = self._tables, self._transaction
         definitions = self._scan(tables.lrp_definitions)
         following = next(definitions, (b"", b""))[0]
 
@@ -188,10 +202,43 @@ class Verification:
                 found |= following == current
                 following = next(definitions, (b"", b""))[0]
             _require(found, tables.lrp_definitions, f"lacks one of {row.process_guid!r}")
+            version = version_key(number, row.version)
+            is_there = transaction.get(tables.lrp_versions, version) is not None
+            has_history = is_there or not row.version
+            _require(has_history, tables.lrp_versions, f"lacks one of {row.process_guid!r}")
             return row.process_guid
 
         self._numbered(tables.desired_lrps, look)
         _require(not following, tables.lrp_definitions, "has one of no LRP")
+
+    def _lrp_versions(self) -> None:
+        """Of each LRP the last ones up to its present one, each with its definition."""
+        tables, transaction = self._tables, self._transaction
+        number, following, present = b"", 0, 0
+        for key, stored in self._scan(tables.lrp_versions):
+            if key[:_NUMBER_BYTES] != number:
+                _require(following == present, tables.lrp_versions, "lacks the last of an LRP")
+                number = key[:_NUMBER_BYTES]
+                present, following = self._kept_versions(number)
+            version = LrpVersion.FromString(stored)
+            following += 1
+            in_order = version.version == following and version_key(number, following) == key
+            _require(in_order, tables.lrp_versions, "has one that is not the next of its LRP")
+            definition = number + number_key(version.definition_revision)
+            is_kept = transaction.get(tables.lrp_definitions, definition) is not None
+            _require(is_kept, tables.lrp_versions, "names a definition that is not kept")
+        _require(following == present, tables.lrp_versions, "lacks the last of an LRP")
+
+    def _kept_versions(self, number: bytes) -> tuple[int, int]:
+        """The present version of an LRP, and the one before the oldest that is kept."""
+        row = self._tables.desired_lrps.at(self._transaction, number)
+        _require(row is not None, self._tables.lrp_versions, "has one of no LRP")
+        present = row.version if row is not None else 0
+        return present, max(0, present - VERSIONS_KEPT)
+
+    def _removed_cells(self) -> None:
+        for _, stored in self._scan(self._tables.removed_cells):
+            number_of(stored)
 
     def _actual_lrps(self) -> None:
         tables, expected = self._tables, _Sum()

@@ -21,6 +21,7 @@ from diegod.v1.record_pb2 import (
     DesiredLrp,
     Domain,
     Lock,
+    LrpVersion,
     Resources,
     Task,
     TaskSchedule,
@@ -86,6 +87,15 @@ class Board:
 
     def instances_at(self, process_guid: str, index: int) -> Sequence[ActualLrp]:
         return [row for row in self.instances(process_guid) if row.index == index]
+
+    def has_instances(self, process_guid: str) -> bool:
+        return bool(self.instances(process_guid))
+
+    def lrp_versions(self, process_guid: str) -> Sequence[LrpVersion]:
+        return []
+
+    def removed_incarnation(self) -> int:
+        return 0
 
     def cluster_format(self) -> int:
         return 2

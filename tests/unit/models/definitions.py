@@ -10,6 +10,7 @@ from diegod.v1.definition_pb2 import (
     TaskDefinition,
     TaskParameter,
     TaskScheduleDefinition,
+    UpdatePolicy,
 )
 
 
@@ -96,7 +97,7 @@ def a_full_lrp() -> LrpDefinition:
         stop_signal="QUIT",
         stop_timeout_ms=0,
         placement_tags=["public"],
-        placement={"strategy": "spread"},
+        placement={"strategy": "spread", "cell_id": "c1"},
         metric_tags={"team": "shop"},
         annotation="owner: shop-oncall",
         crash_policy={
@@ -113,4 +114,15 @@ def a_full_lrp() -> LrpDefinition:
     checks.add(interval_ms=10, timeout_ms=1, failure_threshold=2).tcp_check.port = 8080
     checks.add().http_check.MergeFrom(type(checks[0].http_check)(port=9100, path="/ok"))
     checks.add().command_check.MergeFrom(type(checks[0].command_check)(path="ok", args=["a"]))
+    lrp.check_definition.startup_checks.add(interval_ms=70).tcp_check.port = 8080
+    lrp.check_definition.readiness_checks.add(interval_ms=90).tcp_check.port = 9100
+    lrp.update.order = UpdatePolicy.STOP_FIRST
+    lrp.update.on_failure = UpdatePolicy.PAUSE
+    lrp.update.max_in_flight = 3
+    lrp.update.max_unavailable = 2
+    lrp.update.canaries = 4
+    lrp.update.min_healthy_ms = 0
+    lrp.update.progress_deadline_ms = 2000
+    lrp.depends_on.add(lrp="db", condition=Dependency.HEALTHY)
+    lrp.depends_on.add(task="schema-17", condition=Dependency.COMPLETED)
     return lrp

@@ -14,8 +14,16 @@ from diegod.v1.definition_pb2 import (
     LrpDefinition,
     TaskDefinition,
     TcpCheck,
+    UpdatePolicy,
 )
 from tests.unit.models.definitions import a_full_lrp, a_full_task, a_task, an_lrp
+
+GLOBAL = LrpDefinition.GLOBAL
+
+
+def _set(definition: LrpDefinition, **fields: object) -> None:
+    definition.MergeFrom(LrpDefinition(**fields))  # type: ignore[arg-type]
+
 
 CALLBACK_URL = "completion_callback_url"
 
@@ -195,6 +203,83 @@ LRP_FAULTS: list[tuple[Callable[[LrpDefinition], object], str, str]] = [
         "crash_policy.backoff_ms",
         "is more than crash_policy.max_backoff_ms",
     ),
+    (
+        lambda d: d.check_definition.startup_checks.add(),
+        "check_definition.startup_checks[0]",
+        "is required: one of",
+    ),
+    (
+        lambda d: d.check_definition.readiness_checks.add(tcp_check=TcpCheck(port=9)),
+        "check_definition.readiness_checks[0].tcp_check.port",
+        "not one of the definition's ports",
+    ),
+    (
+        lambda d: [d.check_definition.readiness_checks.add() for _ in range(17)],
+        "check_definition.readiness_checks",
+        "17 checks, at most 16",
+    ),
+    (lambda d: setattr(d.placement, "cell_id", "a b"), "placement.cell_id", "may contain only"),
+    (lambda d: setattr(d, "mode", 7), "mode", "7 is neither REPLICATED nor GLOBAL"),
+    (lambda d: _set(d, mode=GLOBAL, instances=3), "instances", "is not used with mode GLOBAL"),
+    (
+        lambda d: _set(d, mode=GLOBAL, placement={"cell_id": "c1"}),
+        "placement.cell_id",
+        "mode GLOBAL means each",
+    ),
+    (lambda d: setattr(d.update, "strategy", 9), "update.strategy", "9 is none of ROLLING, REC"),
+    (lambda d: setattr(d.update, "order", 9), "update.order", "9 is none of START_FIRST, STOP"),
+    (lambda d: setattr(d.update, "on_failure", 9), "update.on_failure", "none of ROLLBACK, PAUSE"),
+    (lambda d: setattr(d.update, "max_in_flight", 0), "update.max_in_flight", "0 is not within 1–"),
+    (
+        lambda d: _set(d, update={"order": "STOP_FIRST", "max_unavailable": 0}),
+        "update.max_unavailable",
+        "no instance could ever be replaced",
+    ),
+    (
+        lambda d: setattr(d.update, "max_unavailable", 10_001),
+        "update.max_unavailable",
+        "is not within 0–10000",
+    ),
+    (
+        lambda d: _set(d, update={"strategy": "RECREATE", "canaries": 1}),
+        "update.canaries",
+        "there are none with strategy RECREATE",
+    ),
+    (lambda d: setattr(d.update, "canaries", 10_001), "update.canaries", "is not within 0–10000"),
+    (lambda d: setattr(d.update, "min_healthy_ms", 2**40), "update.min_healthy_ms", "within 0–"),
+    (
+        lambda d: _set(d, update={"min_healthy_ms": 9000, "progress_deadline_ms": 8000}),
+        "update.progress_deadline_ms",
+        "8000 is not within 9000–",
+    ),
+    (lambda d: d.depends_on.add(), "depends_on[0]", "exactly one of lrp and task is required"),
+    (
+        lambda d: d.depends_on.add(lrp="a", task="b"),
+        "depends_on[0]",
+        "exactly one of lrp and task is required",
+    ),
+    (lambda d: d.depends_on.add(task="a b"), "depends_on[0].task", "may contain only"),
+    (lambda d: d.depends_on.add(lrp="web"), "depends_on[0].lrp", "web can't wait for itself"),
+    (
+        lambda d: d.depends_on.add(lrp="db", condition=Dependency.SUCCEEDED),
+        "depends_on[0].condition",
+        "SUCCEEDED is not what a lrp can be; HEALTHY is",
+    ),
+    (
+        lambda d: d.depends_on.add(task="t", condition=8),
+        "depends_on[0].condition",
+        "8 is not what a task can be; SUCCEEDED, COMPLETED is",
+    ),
+    (
+        lambda d: [d.depends_on.add(lrp="db") for _ in range(2)],
+        "depends_on[1]",
+        "lrp db is already in depends_on[0]",
+    ),
+    (
+        lambda d: [d.depends_on.add(lrp=f"db{n}") for n in range(33)],
+        "depends_on",
+        "33 of them, at most 32 are allowed",
+    ),
 ]
 
 
@@ -251,3 +336,31 @@ def test_a_flood_of_faults_in_one_list_is_one_problem() -> None:
 def test_a_long_value_is_shortened_in_the_message() -> None:
     (only,) = admission.problems(a_task(rootfs="x" * 1000))
     assert len(only.message) < 150
+
+
+def test_everything_that_is_wrong_with_an_update_is_listed_at_once() -> None:
+    lrp = an_lrp(mode=GLOBAL, instances=2, placement={"cell_id": "c1"})
+    lrp.update.order = UpdatePolicy.STOP_FIRST
+    lrp.update.max_in_flight = 0
+    lrp.update.max_unavailable = 0
+    lrp.depends_on.add(lrp="web")
+    assert [problem.path for problem in admission.problems(lrp)] == [
+        "instances",
+        "placement.cell_id",
+        "update.max_in_flight",
+        "update.max_unavailable",
+        "depends_on[0].lrp",
+    ]
+
+
+def test_a_global_lrp_as_it_is_shown_may_be_desired_again() -> None:
+    """Defaults write `instances: 1` into every LRP."""
+    lrp = an_lrp(mode=GLOBAL)
+    admission.fill_defaults(lrp)
+    assert lrp.instances == 1
+    assert admission.problems(lrp) == []
+
+
+def test_more_canaries_than_instances_are_all_of_them() -> None:
+    """An LRP that was scaled down can still be desired as it is shown."""
+    assert admission.problems(an_lrp(instances=0, update={"canaries": 2})) == []

@@ -41,6 +41,47 @@ def test_an_lrp_gets_every_default() -> None:
     assert (policy.max_backoff_ms, policy.reset_after_ms) == (960_000, 300_000)
 
 
+def test_an_lrp_gets_every_default_of_its_checks_and_its_update() -> None:
+    lrp = an_lrp(depends_on=[{"lrp": "db"}, {"task": "schema"}])
+    lrp.check_definition.startup_checks.add().http_check.port = 1
+    lrp.check_definition.readiness_checks.add().http_check.port = 1
+    fill_defaults(lrp)
+    startup, readiness = (
+        lrp.check_definition.startup_checks[0],
+        lrp.check_definition.readiness_checks[0],
+    )
+    assert (startup.interval_ms, startup.timeout_ms, startup.http_check.path) == (500, 1000, "/")
+    assert (readiness.interval_ms, readiness.http_check.path) == (30_000, "/")
+    update = lrp.update
+    assert (update.max_in_flight, update.max_unavailable, update.canaries) == (1, 0, 0)
+    assert (update.min_healthy_ms, update.progress_deadline_ms) == (5000, 600_000)
+    assert [each.condition for each in lrp.depends_on] == [
+        Dependency.HEALTHY,
+        Dependency.SUCCEEDED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "unavailable"),
+    [
+        ({}, 0),
+        ({"order": "STOP_FIRST"}, 1),
+        ({"order": "STOP_FIRST", "strategy": "RECREATE"}, 0),
+        ({"order": "STOP_FIRST", "max_unavailable": 3}, 3),
+    ],
+)
+def test_what_stops_first_has_one_away(given: dict[str, object], unavailable: int) -> None:
+    lrp = an_lrp(update=given)
+    fill_defaults(lrp)
+    assert lrp.update.max_unavailable == unavailable
+
+
+def test_an_update_has_time_for_an_instance_to_prove_healthy() -> None:
+    lrp = an_lrp(update={"min_healthy_ms": 3_600_000})
+    fill_defaults(lrp)
+    assert lrp.update.progress_deadline_ms == 7_200_000
+
+
 def test_what_was_given_stays() -> None:
     for definition in (a_full_task(), a_full_lrp()):
         given = spec_form(definition)
@@ -90,7 +131,7 @@ def test_the_comments_of_the_proto_say_the_same() -> None:
     lrp.check_definition.checks.add().command_check.path = "x"
     for definition in (lrp, task, schedule):
         fill_defaults(definition)
-    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0])
+    filled = (task, lrp, lrp.crash_policy, lrp.check_definition.checks[0], lrp.update)
     filled = (*filled, task.callback_policy, schedule)
     promised = [(message, *each) for message in filled for each in _promised(message)]
     assert len(promised) >= 20

@@ -28,6 +28,9 @@ def test_an_lrp_row_carries_the_crash_policy() -> None:
     row = lrp_row(definition)
     assert (row.process_guid, row.domain, row.instances) == ("web", "shop", 0)
     assert row.crash_policy == definition.crash_policy
+    assert (row.mode, row.update) == (definition.mode, definition.update)
+    assert list(row.depends_on) == list(definition.depends_on)
+    assert row.needs.cell_id == "c1"
     assert not row.HasField("definition")
 
 

@@ -103,6 +103,15 @@ class Bbs:
         assert not outcome.reason, outcome.message
         return outcome
 
+    async def in_format_2(self) -> None:
+        """The leader of a new cluster raises its format a moment after it leads."""
+        async with asyncio.timeout(10):
+            while True:
+                with self.access.state() as state:
+                    if state.cluster_format() >= 2:
+                        return
+                await asyncio.sleep(0.01)
+
     async def with_brain(self) -> None:
         await self.done(BRAIN, acquire_lock=AcquireLock(name="brain"))
 

@@ -44,6 +44,8 @@ class Board:
         self.history: list[r.Change] = []
         self.kept_guids: dict[str, int] = {}
         self._definitions: dict[tuple[str, int], bytes] = {}
+        self._versions: dict[tuple[str, int], r.LrpVersion] = {}
+        self._removed_incarnation = 0
 
     # What a rule may read (diegod.raftbbs.core.view.View).
 
@@ -80,6 +82,16 @@ class Board:
 
     def instances_at(self, process_guid: str, index: int) -> Sequence[r.ActualLrp]:
         return [row for row in self.instances(process_guid) if row.index == index]
+
+    def has_instances(self, process_guid: str) -> bool:
+        return bool(self.instances(process_guid))
+
+    def lrp_versions(self, process_guid: str) -> Sequence[r.LrpVersion]:
+        kept = [version for (guid, _), version in self._versions.items() if guid == process_guid]
+        return [r.LrpVersion.FromString(version.SerializeToString()) for version in kept]
+
+    def removed_incarnation(self) -> int:
+        return self._removed_incarnation
 
     def cluster_format(self) -> int:
         return 2
@@ -148,7 +160,11 @@ class Board:
                 self._definitions[guid, row.definition_revision] = row_change.definition
             if row_change.guid_free_at_ns:
                 self.kept_guids[guid] = row_change.guid_free_at_ns
+            for version in row_change.versions:
+                self._versions[guid, version.version] = version
             if row_change.verb == r.Change.REMOVED:
+                if isinstance(row, r.Cell):
+                    self._removed_incarnation = max(self._removed_incarnation, row.incarnation)
                 del self.rows[table, guid]
             else:
                 self.rows[table, guid] = row

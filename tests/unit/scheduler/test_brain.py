@@ -15,7 +15,7 @@ from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.lock import BrainLock
 from diegod.scheduler.strategies.spread import Spread
 from diegod.v1.definition_pb2 import CrashPolicy
-from diegod.v1.record_pb2 import ActualLrp, Task
+from diegod.v1.record_pb2 import ActualLrp, BrainSettings, Task
 from diegod.world.ids import SeededIds
 from tests.unit.scheduler.board import LOCK, Board, BoardBbs, People
 from tests.unit.scheduler.virtual_time import LoopClock, VirtualLoop, run
@@ -161,6 +161,26 @@ class TestWork:
             assert acquire.WhichOneof("command") == "acquire_lock"
             assert {(each.lock_name, each.lock_token) for each in commands} == {(LOCK, token)}
             assert all(each.cause and each.request_id for each in commands)
+
+        play(scenario)
+
+    def test_what_it_goes_by_stands_beside_its_lock(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            cluster.people.cell("cell-1")
+            cluster.people.lrp("web", 1)
+            cluster.start()
+            await cluster.until(cluster.runs("web", 1), 1.0)
+            lock = cluster.board.lock(LOCK)
+            assert lock is not None
+            assert lock.brain == BrainSettings(
+                strategy="spread",
+                mass_loss_percent=50,
+                mass_loss_cells_min=3,
+                mass_loss_hold_s=300,
+                lease_ttl_s=10,
+                take_up_s=10,
+                full_pass_s=30,
+            )
 
         play(scenario)
 

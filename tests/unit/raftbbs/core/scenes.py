@@ -9,12 +9,38 @@ from pathlib import Path
 from typing import Any
 
 from diegod.internal.v1 import command_pb2 as c
-from diegod.v1.record_pb2 import ActualLrp, Cell, NetInfo, Task, TaskSchedule
-from diegod.v1.task_pb2 import ControlScheduleRequest
-from tests.unit.raftbbs.core.board import BEGIN, SECOND, Board, a_task, an_lrp
+from diegod.v1.cell_pb2 import (
+    ControlCellRequest,
+)
+from diegod.v1.definition_pb2 import (
+    LrpDefinition,
+)
+from diegod.v1.lrp_pb2 import (
+    ControlLrpRequest,
+)
+from diegod.v1.record_pb2 import (
+    ActualLrp,
+    Cell,
+    NetInfo,
+    Task,
+    TaskSchedule,
+)
+from diegod.v1.task_pb2 import (
+    ControlScheduleRequest,
+)
+from tests.unit.raftbbs.core.board import (
+    BEGIN,
+    SECOND,
+    Board,
+    a_task,
+    an_lrp,
+)
 
 ANN, BRAIN, C1, BBS = "user/ann", "brain/b1", "cell/c1", "bbs/m1"
 
+
+#: Commands of the brain whose `row_revision` is the LRP's.
+OF_ROLLOUTS = ("finish_rollout", "await_promotion", "fail_rollout", "forget_lrp")
 
 NIGHTLY = "nightly"
 #: A slot of it that comes soon.
@@ -105,6 +131,8 @@ class Scene:
             return self.schedule().provenance.revision
         if kind in OF_CALLBACKS:
             return self.task().provenance.revision
+        if kind in OF_ROLLOUTS:
+            return self._desired_revision()
         if "task" in kind:
             return self.task().provenance.revision
         return self.instance().provenance.revision if self._has_instance() else 0
@@ -149,6 +177,42 @@ def _running_instance_of_a_lost_cell(scene: Scene) -> None:
     scene.lose_cell()
 
 
+def _suspect_beside_a_lost_replacement(scene: Scene) -> None:
+    _suspect(scene)
+    scene.carried_out("create_instance")
+    _bring_up(scene, scene.board.state().instances("web")[-1].instance_guid, "c2")
+    scene.lose_cell("c2")
+
+
+def _bring_up(scene: Scene, guid: str, cell_id: str) -> None:
+    """Placed, claimed and started: an instance that is not the oldest."""
+    row = scene.board.state().actual_lrp(guid)
+    assert row is not None
+    scene.carried_out(
+        "place_instance",
+        instance_guid=guid,
+        row_revision=row.provenance.revision,
+        cell_id=cell_id,
+    )
+    for kind in ("claim_instance", "start_instance"):
+        _, body = scene.good(kind, instance_guid=guid)
+        assert not scene.say(f"cell/{cell_id}", kind, body).reason
+
+
+def _replaced_suspect(scene: Scene) -> None:
+    _suspect_whose_cell_is_back(scene)
+    scene.carried_out("create_instance")
+    _bring_up(scene, scene.board.state().instances("web")[-1].instance_guid, "c2")
+
+
+def _for_a_cell(scene: Scene) -> None:
+    """A GLOBAL LRP, and its instance for cell c2."""
+    everywhere = an_lrp()
+    everywhere.mode = LrpDefinition.GLOBAL
+    scene.carried_out("desire_lrp", desired_lrp=everywhere)
+    scene.carried_out("create_instance", cell_id="c2")
+
+
 pending = _after()
 placed = _after("place_task")
 running = _after("place_task", "start_task")
@@ -157,6 +221,10 @@ cancelled_before = _after("cancel_task")
 
 _running_instance = _after(
     "create_instance", "place_instance", "claim_instance", "start_instance"
+)
+_evacuating = _after(
+    *("create_instance", "place_instance", "claim_instance", "start_instance"),
+    "evacuate_instance",
 )
 SCENES: dict[str, Callable[[Scene], None]] = {
     "pending": pending,
@@ -172,6 +240,14 @@ SCENES: dict[str, Callable[[Scene], None]] = {
     "running instance of a lost cell": _running_instance_of_a_lost_cell,
     "suspect": _suspect,
     "suspect whose cell is back": _suspect_whose_cell_is_back,
+    "suspect beside a lost replacement": _suspect_beside_a_lost_replacement,
+    "suspect whose replacement runs": _replaced_suspect,
+    "evacuating": _evacuating,
+    "for a cell": _for_a_cell,
+    "removing": _after("create_instance", "remove_lrp"),
+    "removed but for its row": _after("create_instance", "remove_lrp", "retire_instance"),
+    "rolled out": _after("finish_rollout"),
+    "canaries": _after("await_promotion"),
     "crashed": _after(
         "create_instance", "place_instance", "claim_instance", "start_instance", "crash_instance"
     ),
@@ -194,6 +270,12 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "desire_lrp": ("no instance", ANN, {"desired_lrp": an_lrp(), "definition": b"v2"}),
     "scale_lrp": ("no instance", ANN, {"instances": 5}),
     "remove_lrp": ("no instance", ANN, {}),
+    "control_lrp": ("no instance", ANN, {"verb": ControlLrpRequest.RESTART}),
+    "retire_index": ("running instance", ANN, {"index": 0}),
+    "finish_rollout": ("no instance", BRAIN, {}),
+    "await_promotion": ("no instance", BRAIN, {}),
+    "fail_rollout": ("no instance", BRAIN, {"reason": "why"}),
+    "forget_lrp": ("removed but for its row", BRAIN, {}),
     "create_instance": ("no instance", BRAIN, {}),
     "place_instance": ("unclaimed", BRAIN, _ON_C1),
     "refuse_instance": ("unclaimed", BRAIN, {"placement_error": "no room"}),
@@ -201,6 +283,8 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "unclaim_instance": ("crashed", BRAIN, {}),
     "suspect_instance": ("running instance of a lost cell", BRAIN, {}),
     "unsuspect_instance": ("suspect whose cell is back", BRAIN, {}),
+    "evacuate_instance": ("running instance", BRAIN, {}),
+    "reinstate_instance": ("evacuating", BRAIN, {}),
     "retire_instance": ("running instance", BRAIN, {}),
     "claim_instance": ("placed instance", C1, {}),
     "start_instance": (
@@ -213,6 +297,7 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reject_instance": ("placed instance", C1, {"rejection_reason": "why"}),
     "register_cell": ("pending", C1, {"cell": Cell(cell_id="c1", zone="z1")}),
     "expire_cell": ("pending", BBS, {"cell_id": "c1", "incarnation": 1}),
+    "control_cell": ("pending", ANN, {"cell_id": "c1", "verb": ControlCellRequest.CORDON}),
     "acquire_lock": ("pending", BRAIN, {"name": "another"}),
     "expire_lock": ("pending", BBS, {"name": "brain", "token": 1}),
     "release_lock": ("pending", BRAIN, {"name": "brain", "token": 1}),

@@ -11,6 +11,7 @@ from diegod.models.epochs import first_revision
 from diegod.raftbbs.backup.rebirth import begin_epoch
 from diegod.raftbbs.core.epochs import RESTORED
 from diegod.raftbbs.store.identity import Birth, Voter
+from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, NetInfo
 from tests.unit.raftbbs.core.board import Board
 
@@ -182,21 +183,64 @@ def test_a_replacement_of_this_epoch_that_is_nowhere_is_not_needed(board: Board)
     assert set(_rows(board)) == {LATER}
 
 
-@pytest.mark.parametrize("fields", [{"process_guid": "gone"}, {"index": 2}])
-def test_what_is_not_wanted_runs_until_its_domain_is_complete(
+NOT_WANTED: list[dict[str, Any]] = [{"process_guid": "gone"}, {"index": 2}]
+
+
+@pytest.mark.parametrize("fields", NOT_WANTED)
+def test_what_is_not_wanted_is_seen_until_its_domain_is_complete(
     board: Board, fields: dict[str, Any]
 ) -> None:
     _restored(board)
-    assert _adopt(board, **fields).reason == "Unavailable"  # asked again
+    row = _done(_adopt(board, **fields)).actual_lrp
+    assert (row.domain, row.cell_id, row.state) == ("d", "c1", ActualLrp.RUNNING)
+    assert row.adopted_revision == row.provenance.revision
+    assert _adopt(board, **fields).unchanged
+    retire = c.RetireInstance(
+        instance_guid=row.instance_guid, row_revision=row.provenance.revision
+    )
+    _as_brain(board)
+    assert _done(board.say("brain/b1", retire_instance=retire)).actual_lrp.stopping
+
+
+@pytest.mark.parametrize("fields", NOT_WANTED)
+def test_what_is_not_wanted_in_a_complete_domain_is_stopped(
+    board: Board, fields: dict[str, Any]
+) -> None:
+    _restored(board)
     _done(board.say("user/ann", upsert_domain=c.UpsertDomain(domain="d")))
-    assert _adopt(board, **fields).reason == "ResourceConflict"  # stopped
+    assert _adopt(board, **fields).reason == "ResourceConflict"
     assert not _rows(board)
+
+
+@pytest.mark.parametrize("domain", ["default", "", "d" * 129])
+def test_in_the_default_domain_it_is_left_alone_until_somebody_says_that_it_is_complete(
+    board: Board, domain: str
+) -> None:
+    """Convergence takes that domain for complete at any time: it would end what has a row."""
+    _restored(board)
+    assert _adopt(board, process_guid="gone", domain=domain).reason == "Unavailable"
+    _done(board.say("user/ann", upsert_domain=c.UpsertDomain(domain="default")))
+    reason = _adopt(board, process_guid="gone", domain=domain).reason
+    assert reason == ("ResourceConflict" if domain == "default" else "Unavailable")
 
 
 def test_a_domain_that_was_complete_before_says_nothing(board: Board) -> None:
     _done(board.say("user/ann", upsert_domain=c.UpsertDomain(domain="d")))
     _restored(board)
-    assert _adopt(board, process_guid="gone").reason == "Unavailable"
+    assert _done(_adopt(board, process_guid="gone")).actual_lrp.process_guid == "gone"
+
+
+def test_desired_again_an_lrp_has_what_runs_of_it(board: Board) -> None:
+    _restored(board)
+    _done(_adopt(board, process_guid="gone"))
+    lrp = DesiredLrp(process_guid="gone", domain="d", instances=1)
+    desire = c.DesireLrp(desired_lrp=lrp, definition=b"v1")
+    desired = _done(board.say("user/ann", desire_lrp=desire)).desired_lrp
+    _as_brain(board)
+    create = c.CreateInstance(
+        process_guid="gone", index=0, desired_revision=desired.provenance.revision
+    )
+    assert board.say("brain/b1", create_instance=create).reason == "ResourceExists"
 
 
 def test_what_was_made_in_this_epoch_and_is_gone_stays_gone(board: Board) -> None:
@@ -218,3 +262,48 @@ def test_a_guid_that_is_none_is_refused(board: Board, guid: str) -> None:
 def test_one_instance_is_not_on_two_cells(board: Board) -> None:
     _done(_adopt(_restored(board)))
     assert _adopt(board, cell="c2").reason == "RunningOnDifferentCell"
+
+
+def test_it_is_noted_when_an_instance_was_adopted(board: Board) -> None:
+    row = _done(_adopt(_restored(board))).actual_lrp
+    desired = board.state().desired_lrp("web")
+    assert desired is not None
+    assert row.adopted_revision == row.provenance.revision > desired.scaled_revision
+
+
+def test_what_is_being_removed_adopts_nothing(board: Board) -> None:
+    _restored(board)
+    _adopt(board)
+    _done(board.say("user/ann", remove_lrp=c.RemoveLrp(process_guid="web")))
+    assert _adopt(board, "iff0001", index=1).reason == "ResourceConflict"
+
+
+@pytest.mark.parametrize(("later_s", "reason"), [(59, "ResourceConflict"), (60, "")])
+def test_a_domain_is_complete_for_its_time(board: Board, later_s: int, reason: str) -> None:
+    """What nobody wants is ended while it is, and afterwards left running."""
+    _restored(board)
+    board.at_ns = max(board.at_ns, board.state().counters().at_ns)
+    _done(board.say("user/ann", upsert_domain=c.UpsertDomain(domain="d", ttl_s=60)))
+    board.later(later_s)
+    assert _adopt(board, index=7).reason == reason
+
+
+def test_an_instance_that_evacuates_stays_beside_the_one_that_is_adopted(board: Board) -> None:
+    guid = _created(board)
+    _run(board, guid, "c1")
+    row = board.state().actual_lrp(guid)
+    assert row is not None
+    evacuate = c.EvacuateInstance(instance_guid=guid, row_revision=row.provenance.revision)
+    _done(board.say("brain/b1", evacuate_instance=evacuate))
+    _done(_adopt(_restored(board), cell="c2"))
+    rows = _rows(board)
+    assert rows[guid].presence == ActualLrp.EVACUATING
+    assert rows[LATER].presence == ActualLrp.ORDINARY
+    assert _adopt(board, guid).unchanged
+
+
+def test_an_instance_of_each_cell_is_adopted_for_its_cell(board: Board) -> None:
+    lrp = DesiredLrp(process_guid="web", domain="d", instances=1, mode=LrpDefinition.GLOBAL)
+    _done(board.say("user/ann", desire_lrp=c.DesireLrp(desired_lrp=lrp, definition=b"v2")))
+    row = _done(_adopt(_restored(board), index=9, cell="c2")).actual_lrp
+    assert (row.index, row.needs.cell_id) == (9, "c2")

@@ -15,8 +15,10 @@ from diegod.v1.record_pb2 import (
     Cell,
     DesiredLrp,
     Domain,
+    Drain,
     Lock,
     Provenance,
+    Rollout,
     Task,
     TaskSchedule,
 )
@@ -128,3 +130,32 @@ def test_a_placement_that_nobody_took_up_gets_its_time_again() -> None:
     assert isinstance(placed, ActualLrp)
     assert placed.placed_cell_id == "c1"
     assert nanoseconds(placed.placed_at) == NOW
+
+
+@pytest.mark.parametrize("state", [Rollout.ROLLING, Rollout.CANARIES])
+def test_an_update_that_is_under_way_has_its_full_time_again(
+    state: Rollout.State.ValueType,
+) -> None:
+    rollout = Rollout(state=state, began_at=stamp(SECOND), stable_definition_revision=5)
+    row = carried(DesiredLrp(process_guid="web", rollout=rollout, version=3))
+    assert isinstance(row, DesiredLrp)
+    assert nanoseconds(row.rollout.began_at) == NOW
+    assert (row.rollout.state, row.rollout.stable_definition_revision) == (state, 5)
+    assert row.provenance.by == "bbs/m1"
+
+
+@pytest.mark.parametrize("state", [Rollout.DONE, Rollout.PAUSED])
+def test_an_update_that_waits_for_nothing_stays_as_it_is(state: Rollout.State.ValueType) -> None:
+    rollout = Rollout(state=state, began_at=stamp(SECOND))
+    row = carried(DesiredLrp(process_guid="web", rollout=rollout))
+    assert isinstance(row, DesiredLrp)
+    assert row.rollout == rollout
+
+
+def test_a_drain_has_its_full_time_again_and_a_loss_is_accepted_anew() -> None:
+    drain = Drain(began_at=stamp(SECOND), deadline_at=stamp(61 * SECOND))
+    cell = carried(Cell(cell_id="c1", cordoned=True, drain=drain, loss_accepted=True))
+    assert isinstance(cell, Cell)
+    assert nanoseconds(cell.drain.began_at) == NOW
+    assert nanoseconds(cell.drain.deadline_at) == NOW + 60 * SECOND
+    assert (cell.cordoned, cell.loss_accepted) == (True, False)

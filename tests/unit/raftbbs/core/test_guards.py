@@ -11,12 +11,14 @@ import pytest
 
 from diegod.internal.v1 import command_pb2 as c
 from diegod.raftbbs import core
+from diegod.v1.cell_pb2 import ControlCellRequest
 from diegod.v1.record_pb2 import Task
 from tests.unit.raftbbs.core.board import a_task, an_lrp
 from tests.unit.raftbbs.core.scenes import (
     ANN,
     GOOD,
     OF_CALLBACKS,
+    OF_ROLLOUTS,
     OF_SCHEDULES,
     SCENES,
     Scene,
@@ -83,6 +85,23 @@ def _place_instance_elsewhere(scene: Scene) -> None:
     scene.carried_out("place_instance", cell_id="c2")
 
 
+def _ask_to_stop(scene: Scene) -> None:
+    scene.carried_out("retire_instance")
+
+
+def _cordon(scene: Scene) -> None:
+    scene.carried_out("control_cell")
+
+
+def _verb(verb: int) -> Callable[[Scene], dict[str, object]]:
+    return lambda scene: {"verb": verb}
+
+
+def _newest(scene: Scene) -> dict[str, object]:
+    row = scene.board.state().instances("web")[-1]
+    return {"instance_guid": row.instance_guid, "row_revision": row.provenance.revision}
+
+
 def _cannot(verb: str) -> str:
     return f"ActualLRPCannotBe{verb}"
 
@@ -92,9 +111,11 @@ CASES = [
     *map(_revision, ("place_task", "refuse_task", "withdraw_task", "fail_task", "expire_task")),
     *map(_revision, ("place_instance", "refuse_instance", "withdraw_instance", "unclaim_instance")),
     *map(_revision, ("suspect_instance", "unsuspect_instance", "retire_instance")),
+    *map(_revision, ("evacuate_instance", "reinstate_instance", *OF_ROLLOUTS)),
     Case("desired_revision", "create_instance", CONFLICT, fields=lambda s: {"desired_revision": 1}),
     Case("expected_revision", "desire_lrp", CONFLICT, fields=lambda s: {"expected_revision": 1}),
     Case("expected_revision", "scale_lrp", CONFLICT, fields=lambda s: {"expected_revision": 1}),
+    Case("expected_revision", "control_lrp", CONFLICT, fields=lambda s: {"expected_revision": 1}),
     # Nothing leaves the table of states.
     _state("place_task", "cancelled before it was placed"),
     _state("refuse_task", "cancelled before it was placed"),
@@ -111,6 +132,12 @@ CASES = [
     _state("unclaim_instance", "running instance", _cannot("Unclaimed")),
     _state("suspect_instance", "crashed"),
     _state("unsuspect_instance", "crashed"),
+    _state("evacuate_instance", "claimed"),
+    _state("reinstate_instance", "claimed"),
+    _state("finish_rollout", "rolled out"),
+    _state("await_promotion", "canaries"),
+    _state("fail_rollout", "rolled out"),
+    _state("forget_lrp", "no instance"),
     _state("claim_instance", "running instance", _cannot("Claimed")),
     _state("start_instance", "placed instance", _cannot("Started")),
     _state("crash_instance", "placed instance", _cannot("Crashed")),
@@ -144,6 +171,46 @@ CASES = [
     ),
     Case("cell_missing", "suspect_instance", CONFLICT, "running instance"),
     Case("cell_present", "unsuspect_instance", "CellMissing", "suspect"),
+    Case(
+        "one_suspect",
+        "suspect_instance",
+        CONFLICT,
+        "suspect beside a lost replacement",
+        fields=_newest,
+    ),
+    # Instances serve until others do; what evacuates is on a cell that is there.
+    Case("cell_present", "evacuate_instance", "CellMissing", before=Scene.lose_cell),
+    Case("cell_present", "reinstate_instance", "CellMissing", before=Scene.lose_cell),
+    Case("cell_present", "retire_index", "CellMissing", before=Scene.lose_cell),
+    Case("stopping", "evacuate_instance", CONFLICT, before=_ask_to_stop),
+    Case("presence", "reinstate_instance", ILLEGAL, "running instance"),
+    Case("presence", "unsuspect_instance", ILLEGAL, "evacuating"),
+    Case(
+        "ordinary",
+        "reinstate_instance",
+        CONFLICT,
+        before=lambda scene: scene.carried_out("create_instance"),
+    ),
+    Case("evacuating", "retire_instance", CONFLICT, "evacuating"),
+    Case("suspect", "retire_instance", CONFLICT, "suspect"),
+    Case("replaced", "start_instance", _cannot("Started"), "suspect whose replacement runs"),
+    # What operators say of cells, and people of LRPs.
+    Case("cordoned", "place_task", CONFLICT, before=_cordon),
+    Case("cordoned", "place_instance", CONFLICT, before=_cordon),
+    Case("for_cell", "place_instance", CONFLICT, "for a cell"),
+    Case("mode", "create_instance", "InvalidRequest", fields=lambda s: {"cell_id": "c1"}),
+    Case("cell_missing", "control_cell", ILLEGAL, fields=_verb(ControlCellRequest.REMOVE)),
+    Case("cell_lost", "control_cell", ILLEGAL, fields=_verb(ControlCellRequest.ACCEPT_LOSS)),
+    Case("instances", "forget_lrp", CONFLICT, "removing"),
+    *(
+        Case("removing", kind, ILLEGAL, "removing")
+        for kind in ("scale_lrp", "control_lrp", "retire_index")
+    ),
+    Case("removing", "create_instance", ILLEGAL, "removed but for its row"),
+    *(
+        Case("removing", kind, ILLEGAL, "removed but for its row")
+        for kind in ("finish_rollout", "await_promotion", "fail_rollout")
+    ),
     # Leases and locks.
     Case("incarnation", "expire_cell", "StaleIncarnation", fields=lambda s: {"incarnation": 2}),
     Case("token", "expire_lock", "LockCollision", fields=lambda s: {"token": 2}),
@@ -334,6 +401,7 @@ def test_a_second_result_changes_nothing(scene: Scene) -> None:
 
 RETRIED = [
     *("resolve_task", "desire_schedule", "control_schedule", "upsert_domain", "fire_schedule"),
+    *("control_lrp", "retire_index", "control_cell", "evacuate_instance", "finish_rollout"),
     *("scale_lrp", "desire_lrp", "place_task", "withdraw_task", "reject_task", "claim_instance")
 ]
 

@@ -75,3 +75,35 @@ async def test_a_cell_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     async with running(tmp_path / "m1") as bbs:
         get = CellService(bbs.access).get(api.GetCellRequest(cell_id="c9"), ANN)
         assert (await refused(get)).reason is Reason.RESOURCE_NOT_FOUND
+
+
+async def test_a_cell_is_controlled(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        await bbs.with_cell(C1)
+        service = CellService(bbs.access)
+        drain = api.ControlCellRequest(
+            cell_id="c1", verb=api.ControlCellRequest.DRAIN, deadline_ms=1000
+        )
+        drained = (await service.control(drain, ANN)).cell
+        assert drained.drain.deadline_at.ToNanoseconds() == (
+            drained.drain.began_at.ToNanoseconds() + 1_000_000_000
+        )
+        uncordon = api.ControlCellRequest(cell_id="c1", verb=api.ControlCellRequest.UNCORDON)
+        assert not (await service.control(uncordon, ANN)).cell.cordoned
+        assert (await service.control(uncordon, ANN)).unchanged
+        remove = api.ControlCellRequest(cell_id="c1", verb=api.ControlCellRequest.REMOVE)
+        refusal = await refused(service.control(remove, ANN))
+        assert refusal.reason is Reason.INVALID_STATE_TRANSITION
+
+
+async def test_what_is_wrong_with_a_control_is_said_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        service = CellService(bbs.access)
+        wrong = api.ControlCellRequest(cell_id="c1", deadline_ms=2**50)
+        error = await refused(service.control(wrong, ANN))
+        assert [problem.path for problem in error.problems] == [
+            "verb",
+            "deadline_ms",
+            "deadline_ms",
+        ]

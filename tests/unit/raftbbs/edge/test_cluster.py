@@ -5,15 +5,20 @@ from pathlib import Path
 import diegod
 from diegod.internal.v1.command_pb2 import (
     CancelTask,
+    ControlLrp,
+    CreateInstance,
     DesireLrp,
     DesireTask,
     ExpireTask,
+    FinishRollout,
     UpsertDomain,
 )
 from diegod.raftbbs.edge.cluster import ClusterService
 from diegod.raftbbs.feed import Interest
 from diegod.raftbbs.store.rekeying import Progress
 from diegod.v1 import cluster_pb2 as api
+from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.lrp_pb2 import ControlLrpRequest
 from diegod.v1.record_pb2 import DesiredLrp
 from tests.unit.raftbbs.bbs import ADDRESS, ANN, BRAIN, C1, CLUSTER, MEMBER, running
 from tests.unit.raftbbs.core.board import a_task
@@ -86,3 +91,43 @@ async def test_the_overview_counts_what_is_there_and_names_what_is_short(tmp_pat
         assert dict(reply.tasks) == {"PENDING": 2}
         assert reply.collected_tasks == 1
         assert not reply.HasField("oldest_ended_task")
+
+
+async def test_the_overview_names_updates_and_the_brain(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        service = ClusterService(bbs.access, lambda peer: False)
+        for guid in ("done", "rolling", "stopped"):
+            lrp = DesiredLrp(process_guid=guid, domain="default", instances=1)
+            await bbs.done(ANN, desire_lrp=DesireLrp(desired_lrp=lrp, definition=b""))
+        assert not (await service.get_status(api.GetStatusRequest(), ANN)).brain_id
+        await bbs.with_brain()
+        with bbs.access.state() as state:
+            done = state.desired_lrp("done")
+        assert done is not None
+        finish = FinishRollout(process_guid="done", row_revision=done.provenance.revision)
+        await bbs.done(BRAIN, finish_rollout=finish)
+        stop = ControlLrp(process_guid="stopped", verb=ControlLrpRequest.STOP)
+        await bbs.done(ANN, control_lrp=stop)
+        reply = await service.get_status(api.GetStatusRequest(), ANN)
+        assert reply.brain_id == BRAIN.id
+        assert list(reply.rollouts) == ["rolling", "stopped"]
+        assert [each.process_guid for each in reply.short_lrps] == ["done", "rolling"]
+
+
+async def test_one_on_each_cell_is_short_of_what_it_has_a_row_for(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        await bbs.with_brain()
+        mode = LrpDefinition.GLOBAL
+        lrp = DesiredLrp(process_guid="logs", domain="default", instances=1, mode=mode)
+        desired = await bbs.done(ANN, desire_lrp=DesireLrp(desired_lrp=lrp, definition=b""))
+        service = ClusterService(bbs.access, lambda peer: False)
+        assert not (await service.get_status(api.GetStatusRequest(), ANN)).short_lrps
+        for index, cell_id in enumerate(("c1", "c2")):
+            create = CreateInstance(
+                process_guid="logs", index=index, desired_revision=desired.revision, cell_id=cell_id
+            )
+            await bbs.done(BRAIN, create_instance=create)
+        (short,) = (await service.get_status(api.GetStatusRequest(), ANN)).short_lrps
+        assert (short.desired, short.running) == (2, 0)

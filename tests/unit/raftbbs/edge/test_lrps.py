@@ -7,8 +7,11 @@ from diegod.internal.v1.command_pb2 import (
     ClaimInstance,
     Command,
     CreateInstance,
+    DesireLrp,
     PlaceInstance,
+    StartInstance,
 )
+from diegod.models import admission
 from diegod.models.errors import Reason
 from diegod.raftbbs.edge.lrps import LrpService
 from diegod.v1 import lrp_pb2 as api
@@ -153,3 +156,97 @@ async def test_the_largest_lrp_is_created_in_ticks_that_stop_nothing(tmp_path: P
         got = await service.get(api.GetLrpRequest(process_guid="web"), ANN)
         assert got.desired_lrp.counts.unclaimed == 10_000
         assert got.ByteSize() < 4 << 20
+
+
+def _control(verb: api.ControlLrpRequest.Verb.ValueType, **fields: int) -> api.ControlLrpRequest:
+    return api.ControlLrpRequest(process_guid="web", verb=verb, request_id="", **fields)
+
+
+async def test_an_lrp_is_controlled(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        service = LrpService(bbs.access)
+        await service.desire(_desire(2), ANN)
+        stop = _control(api.ControlLrpRequest.STOP)
+        assert (await service.control(stop, ANN)).desired_lrp.stopped
+        assert (await service.control(stop, ANN)).unchanged
+        await service.control(_control(api.ControlLrpRequest.START), ANN)
+        restarted = await service.control(_control(api.ControlLrpRequest.RESTART), ANN)
+        assert restarted.desired_lrp.version == 2
+
+
+async def test_what_is_wrong_with_a_control_is_said_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        service = LrpService(bbs.access)
+        error = await refused(service.control(_control(99, to_version=3), ANN))  # type: ignore[arg-type]
+        assert [problem.path for problem in error.problems] == ["verb", "to_version"]
+        assert "none of STOP, START, RESTART" in error.message
+
+
+async def test_the_history_has_every_definition_the_latest_first(tmp_path: Path) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        service = LrpService(bbs.access)
+        for annotation in ("one", "two"):
+            await service.desire(_desire(2, annotation=annotation), ANN)
+        await service.scale(api.ScaleLrpRequest(process_guid="web", instances=5), ANN)
+        history = await service.history(api.LrpHistoryRequest(process_guid="web"), ANN)
+        said = [(each.version, each.definition.annotation) for each in history.versions]
+        assert said == [(2, "two"), (1, "one")]
+        assert {each.definition.instances for each in history.versions} == {5}
+        assert history.revision == history.versions[0].definition_revision + 1
+        nobody = service.history(api.LrpHistoryRequest(process_guid="nobody"), ANN)
+        assert (await refused(nobody)).reason is Reason.RESOURCE_NOT_FOUND
+
+
+async def test_what_is_shown_may_be_desired_again_and_is_no_version(tmp_path: Path) -> None:
+    """For an LRP with all that has a default, after it was scaled, too."""
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        service = LrpService(bbs.access)
+        await service.desire(_desire(2, update={"canaries": 2}), ANN)  # type: ignore[arg-type]
+        await service.scale(api.ScaleLrpRequest(process_guid="web", instances=1), ANN)
+        shown = (await service.get(api.GetLrpRequest(process_guid="web"), ANN)).desired_lrp
+        assert shown.definition.update.progress_deadline_ms == 600_000
+        again = await service.desire(api.DesireLrpRequest(definition=shown.definition), ANN)
+        assert again.already_there
+
+
+async def test_a_definition_of_a_release_with_fewer_defaults_is_no_other(tmp_path: Path) -> None:
+    """It was stored without what has a default now; it is not rolled out for that."""
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        service = LrpService(bbs.access)
+        admitted = an_lrp(instances=2)
+        admission.fill_defaults(admitted)
+        row = admission.lrp_row(admitted)
+        admitted.ClearField("instances")
+        admitted.ClearField("update")
+        closed = admitted.SerializeToString(deterministic=True)
+        await bbs.done(ANN, desire_lrp=DesireLrp(desired_lrp=row, definition=closed))
+        assert (await service.desire(_desire(2), ANN)).already_there
+        other = await service.desire(_desire(2, update={"max_in_flight": 2}), ANN)  # type: ignore[arg-type]
+        assert not other.already_there
+        assert other.desired_lrp.version == 2
+
+
+async def test_an_instance_is_retired_and_counted_apart_while_it_evacuates(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
+        await bbs.with_brain()
+        await bbs.with_cell(C1)
+        service = LrpService(bbs.access)
+        await service.desire(_desire(1), ANN)
+        (row,) = await _create(bbs, range(1))
+        await _claim(bbs, row)
+        await bbs.done(C1, start_instance=StartInstance(instance_guid=row.instance_guid))
+        retire = api.RetireInstanceRequest(process_guid="web", index=0, request_id="r1")
+        retired = (await service.retire(retire, ANN)).instance
+        assert retired.presence == ActualLrp.EVACUATING
+        assert (await service.retire(retire, ANN)).instance == retired
+        got = await service.get(api.GetLrpRequest(process_guid="web"), ANN)
+        assert (got.desired_lrp.counts.evacuating, got.desired_lrp.counts.running) == (1, 0)
+        missing = api.RetireInstanceRequest(process_guid="web", index=7)
+        assert (await refused(service.retire(missing, ANN))).reason is Reason.RESOURCE_NOT_FOUND

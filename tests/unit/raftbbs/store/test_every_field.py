@@ -25,10 +25,15 @@ from diegod.raftbbs.store.state import StateWriter
 from diegod.raftbbs.store.tables import number_key
 from diegod.security.at_rest import NO_KEYS, Keyring
 from diegod.v1 import definition_pb2, options_pb2, record_pb2
-from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition, TaskScheduleDefinition
+from diegod.v1.definition_pb2 import (
+    LrpDefinition,
+    TaskDefinition,
+    TaskScheduleDefinition,
+)
 from diegod.v1.record_pb2 import (
     Change,
     DesiredLrp,
+    LrpVersion,
     Provenance,
     Task,
     TaskSchedule,
@@ -45,7 +50,7 @@ DEFINITIONS = {
     LrpDefinition: DesiredLrp,
     TaskScheduleDefinition: TaskSchedule,
 }
-ROOTS: tuple[type[Message], ...] = (Batch, *ROWS, *DEFINITIONS, Change, Transition)
+ROOTS: tuple[type[Message], ...] = (Batch, *ROWS, *DEFINITIONS, Change, LrpVersion, Transition)
 
 #: What a message is found by. Keys of the store can't be encrypted: it sorts by them.
 KEYS = {
@@ -151,6 +156,11 @@ def write_state(made: Parts) -> None:
                 row = DEFINITIONS[planted.root]()  # type: ignore[index]
                 definition = planted.message.SerializeToString()
                 write(writer, row, Provenance(), revision, definition)
+            elif planted.root is LrpVersion:
+                made_of = Provenance(revision=revision)
+                lrp = DesiredLrp(process_guid=f"key-{revision}")
+                change = RowChange(Change.CREATED, lrp, b"", versions=(planted.message,))
+                writer.record([change], made_of)
             elif planted.root is Change:
                 key = number_key(revision) + b"\0"
                 stored = planted.message.SerializeToString()

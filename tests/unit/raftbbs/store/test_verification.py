@@ -17,7 +17,15 @@ from diegod.raftbbs.store.quarantine import Mark
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import Tables, number_key, number_of
 from diegod.raftbbs.store.verification import RowsDamaged
-from diegod.v1.record_pb2 import Task, Transition
+from diegod.raftbbs.store.versions import (
+    version_key,
+)
+from diegod.v1.record_pb2 import (
+    DesiredLrp,
+    LrpVersion,
+    Task,
+    Transition,
+)
 from tests.unit.raftbbs.store.keyrings import ring
 from tests.unit.raftbbs.store.stores import MAP_SIZE, write_store
 
@@ -76,6 +84,44 @@ def _lrp_definition_lost(tables: Tables, transaction: WriteTransaction) -> None:
 
 def _lrp_definition_of_nobody(tables: Tables, transaction: WriteTransaction) -> None:
     transaction.put(tables.lrp_definitions, number_key(10**6) + number_key(1), b"x")
+
+
+def _first_version_lost(tables: Tables, transaction: WriteTransaction) -> None:
+    """Of the first LRP, which then has none."""
+    versions = tables.lrp_versions
+    transaction.delete(versions, _first(transaction, versions)[0])
+
+
+def _version_of_nobody(tables: Tables, transaction: WriteTransaction) -> None:
+    _, stored = _first(transaction, tables.lrp_versions)
+    transaction.put(tables.lrp_versions, version_key(number_key(10**6), 1), stored)
+
+
+def _version_under_another_number(tables: Tables, transaction: WriteTransaction) -> None:
+    key, stored = _first(transaction, tables.lrp_versions)
+    transaction.put(tables.lrp_versions, version_key(key[:8], 2), stored)
+
+
+def _version_without_definition(tables: Tables, transaction: WriteTransaction) -> None:
+    key, stored = _first(transaction, tables.lrp_versions)
+    version = LrpVersion.FromString(stored)
+    version.definition_revision = 4711
+    transaction.put(tables.lrp_versions, key, version.SerializeToString())
+
+
+def _versions_fewer_than_the_row_says(tables: Tables, transaction: WriteTransaction) -> None:
+    number, stored = _first(transaction, tables.desired_lrps.rows)
+    row = DesiredLrp.FromString(stored)
+    row.version = 2
+    tables.desired_lrps.put(transaction, number, row)
+    version = LrpVersion(version=2, definition_revision=row.definition_revision)
+    key = version_key(number, 2)
+    transaction.put(tables.lrp_versions, key, version.SerializeToString())
+    transaction.delete(tables.lrp_versions, version_key(number, 1))
+
+
+def _removed_cells_cut_short(tables: Tables, transaction: WriteTransaction) -> None:
+    transaction.put(tables.removed_cells, b"incarnation", b"1")
 
 
 def _cell_under_another_name(tables: Tables, transaction: WriteTransaction) -> None:
@@ -170,6 +216,12 @@ def _wrong_checksum(tables: Tables, transaction: WriteTransaction) -> None:
         (_task_definition_lost, "the table task_definition is not of the tasks that are"),
         (_lrp_definition_lost, "the table lrp_definition lacks one of 'lrp-0000'"),
         (_lrp_definition_of_nobody, "the table lrp_definition has one of no LRP"),
+        (_first_version_lost, "the table lrp_version lacks one of 'lrp-0000'"),
+        (_version_of_nobody, "the table lrp_version has one of no LRP"),
+        (_version_under_another_number, "lrp_version has one that is not the next of its LRP"),
+        (_version_without_definition, "lrp_version names a definition that is not kept"),
+        (_versions_fewer_than_the_row_says, "has one that is not the next of its LRP"),
+        (_removed_cells_cut_short, "removed_cell has what is none of its rows"),
         (_cell_under_another_name, "the table cell has a row under another name"),
         (_change_lost, r"the table change has \d+, not \d+"),
         (_counters_behind, "the table change is ahead of the counters"),
