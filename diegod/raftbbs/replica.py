@@ -17,12 +17,12 @@ from diegod.models.errors import Reason
 from diegod.raftbbs import core
 from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import (
+    KIND_OF,
     Changed,
     Decision,
     FormatRaised,
     NewMembers,
     Refused,
-    Row,
 )
 from diegod.raftbbs.core.view import Context
 from diegod.raftbbs.store import members
@@ -30,17 +30,7 @@ from diegod.raftbbs.store.envelope import EnvelopeError
 from diegod.raftbbs.store.environment import ReadTransaction, StoreFailed, WriteTransaction
 from diegod.raftbbs.store.state import COMPARED_FROM_FORMAT, StateView, StateWriter
 from diegod.raftbbs.store.tables import Tables
-from diegod.v1.record_pb2 import (
-    ActualLrp,
-    Cell,
-    Change,
-    DesiredLrp,
-    Domain,
-    Lock,
-    Provenance,
-    Task,
-    TaskSchedule,
-)
+from diegod.v1.record_pb2 import Change, Provenance
 
 HISTORY_CHANGES = 100_000
 
@@ -161,24 +151,6 @@ def _outcome(decision: Decision) -> Outcome:
     if isinstance(decision, FormatRaised):
         return Outcome()
     outcome = Outcome(unchanged=not isinstance(decision, Changed))
-    _set_row(outcome, decision.row)
+    getattr(outcome, KIND_OF[type(decision.row)]).CopyFrom(decision.row)
     outcome.revision = decision.row.provenance.revision
     return outcome
-
-
-def _set_row(outcome: Outcome, row: Row) -> None:
-    match row:
-        case Task():
-            outcome.task.CopyFrom(row)
-        case DesiredLrp():
-            outcome.desired_lrp.CopyFrom(row)
-        case ActualLrp():
-            outcome.actual_lrp.CopyFrom(row)
-        case Cell():
-            outcome.cell.CopyFrom(row)
-        case Lock():
-            outcome.lock.CopyFrom(row)
-        case Domain():
-            outcome.domain.CopyFrom(row)
-        case TaskSchedule():
-            outcome.task_schedule.CopyFrom(row)

@@ -1,6 +1,6 @@
 """The only ways a rule speaks: a refusal, 'it is so already', or changes of rows."""
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import Members
 from diegod.models.errors import Reason
@@ -17,6 +17,18 @@ from diegod.v1.record_pb2 import (
 )
 
 Row: TypeAlias = Task | DesiredLrp | ActualLrp | Cell | Domain | Lock | TaskSchedule
+
+
+#: What each kind of row is called, also as a field of `Change` and `Outcome`.
+KIND_OF: dict[type[Any], str] = {
+    Task: "task",
+    TaskSchedule: "task_schedule",
+    DesiredLrp: "desired_lrp",
+    ActualLrp: "actual_lrp",
+    Cell: "cell",
+    Domain: "domain",
+    Lock: "lock",
+}
 
 
 class Refused(NamedTuple):

@@ -11,7 +11,7 @@ from itertools import islice
 
 from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.core.agreement import Comparison
-from diegod.raftbbs.core.decision import Row, RowChange
+from diegod.raftbbs.core.decision import KIND_OF, Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
 from diegod.raftbbs.store import members, stories, tombstones, versions
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
@@ -240,7 +240,7 @@ class StateWriter(StateView):
             cause=provenance.cause,
             left_cell_id=decided.left_cell_id,
         )
-        _set_row(change, row)
+        getattr(change, KIND_OF[type(row)]).CopyFrom(row)
         key = number_key(provenance.revision) + bytes([ordinal])
         self.transaction.put(self.tables.changes, key, change.SerializeToString(), append=True)
         self.now.changes += 1
@@ -282,14 +282,6 @@ class StateWriter(StateView):
         transaction.put(self.tables.task_definitions, number, definition or b"", append=True)
         if tombstones.remove(self.tables, transaction, row.task_guid):
             stories.forget(self.tables, transaction, row)  # it was another task's
-
-    def _put_schedule(self, row: TaskSchedule, decided: RowChange) -> None:
-        tables, transaction, name = self.tables, self.transaction, row.name.encode()
-        tables.task_schedules.put(transaction, row.name, row)
-        if decided.definition is not None:
-            transaction.put(tables.schedule_definitions, name, decided.definition)
-        if decided.task_definition is not None:
-            transaction.put(tables.schedule_task_definitions, name, decided.task_definition)
 
     def _put_desired(self, row: DesiredLrp, decided: RowChange, is_new: bool) -> None:
         desired, transaction = self.tables.desired_lrps, self.transaction
@@ -340,9 +332,7 @@ class StateWriter(StateView):
             case Lock():
                 self.tables.locks.delete(transaction, row.name)
             case TaskSchedule():
-                self.tables.task_schedules.delete(transaction, row.name)
-                transaction.delete(self.tables.schedule_definitions, row.name.encode())
-                transaction.delete(self.tables.schedule_task_definitions, row.name.encode())
+                schedules.delete(self.tables, transaction, row.name)
 
     def _next_number(self) -> int:
         self.now.numbers += 1
@@ -376,21 +366,3 @@ def _index_prefix(process_guid: str, index: int) -> bytes:
 
 def process_key(row: ActualLrp, number: bytes) -> bytes:
     return _index_prefix(row.process_guid, row.index) + number
-
-
-def _set_row(change: Change, row: Row) -> None:
-    match row:
-        case Task():
-            change.task.CopyFrom(row)
-        case DesiredLrp():
-            change.desired_lrp.CopyFrom(row)
-        case ActualLrp():
-            change.actual_lrp.CopyFrom(row)
-        case Cell():
-            change.cell.CopyFrom(row)
-        case Domain():
-            change.domain.CopyFrom(row)
-        case Lock():
-            change.lock.CopyFrom(row)
-        case TaskSchedule():
-            change.task_schedule.CopyFrom(row)

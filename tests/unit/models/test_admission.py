@@ -41,7 +41,7 @@ TOLD_AND_STOPPED_FAULTS: list[tuple[Callable[[TaskDefinition], object], str, str
         (lambda t, url=url: setattr(t, "completion_callback_url", url), CALLBACK_URL, message)
         for url, message in (
             ("ci.example.com/hook", "is not an http or https URL"),
-            ("file:///etc/passwd", "is not an http or https URL"),
+            ("ftp://ci.example.com/hook", "is not an http or https URL"),
             ("https://", "is not an http or https URL"),
             ("https:///hook", "is not a URL like"),
             ("https://ci.example.com/a b", "is not a URL like"),
