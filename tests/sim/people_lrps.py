@@ -117,7 +117,8 @@ class PeopleOfLrps:
     async def _apply(self, guid: str, process: DesiredProcess, is_good: bool = False) -> None:
         process.versions += 1
         is_good = is_good or self._chance.random() < 0.85
-        definition = _lrp(guid, process.versions, self._chance, is_good=is_good)
+        at_a_time = max(1, len(self._ring.cells) // 8)
+        definition = _lrp(guid, process.versions, self._chance, at_a_time, is_good=is_good)
         request = lrp_pb2.DesireLrpRequest(definition=definition)
         await self._write(process, "Desire", request, definition.instances)
 
@@ -139,7 +140,10 @@ class PeopleOfLrps:
         process.acknowledged = None
 
 
-def _lrp(guid: str, version: int, chance: random.Random, *, is_good: bool) -> LrpDefinition:
+def _lrp(
+    guid: str, version: int, chance: random.Random, at_a_time: int, *, is_good: bool
+) -> LrpDefinition:
+    """`at_a_time`: on so many cells a GLOBAL one is replaced at once."""
     definition = LrpDefinition(process_guid=guid, rootfs="preloaded:busybox", memory_mb=96)
     definition.instances = chance.randint(1, INSTANCES_MAX)
     definition.action.run.path = "/bin/server"
@@ -160,7 +164,8 @@ def _lrp(guid: str, version: int, chance: random.Random, *, is_good: bool) -> Lr
     if guid.startswith("agent"):
         definition.mode, definition.memory_mb = LrpDefinition.GLOBAL, 32
         definition.instances = 1
-        definition.update.max_in_flight = 10  # there may be 50 cells
+        definition.update.max_in_flight = at_a_time
+        definition.update.max_unavailable = at_a_time
     if guid.startswith("shop"):
         definition.domain = DOMAIN
     if guid.startswith("app"):
