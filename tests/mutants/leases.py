@@ -134,7 +134,6 @@ LEASES = (
         lambda surgery: surgery.rule("start_task", _attempt_of_the_row),
         (
             "core/test_tasks.py::test_a_withdrawn_placement_is_refused_for_ever",
-            "tests/sim/test_stories.py::test_a_guid_that_is_used_again_is_another_task",
         ),
     ),
 )

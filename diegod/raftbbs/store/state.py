@@ -13,7 +13,7 @@ from diegod.internal.v1.command_pb2 import Members
 from diegod.raftbbs.core.agreement import Comparison
 from diegod.raftbbs.core.decision import KIND_OF, Row, RowChange
 from diegod.raftbbs.core.stamps import stamp
-from diegod.raftbbs.store import members, stories, tombstones, versions
+from diegod.raftbbs.store import members, schedules, stories, tombstones, versions
 from diegod.raftbbs.store.counters import HASH_BYTES, Counters
 from diegod.raftbbs.store.envelope import FORMAT
 from diegod.raftbbs.store.environment import ReadTransaction, WriteTransaction
@@ -261,7 +261,7 @@ class StateWriter(StateView):
             case Task():
                 self._put_task(row, decided.definition, is_new)
             case TaskSchedule():
-                self._put_schedule(row, decided)
+                schedules.write(self.tables, self.transaction, row, decided)
             case DesiredLrp():
                 self._put_desired(row, decided, is_new)
             case ActualLrp():

@@ -43,7 +43,8 @@ async def test_an_index_is_retired_and_a_history_read() -> None:
     assert (await client.lrps.retire("web", 2, "slow")).instance_guid == "i1"
     (asked,) = cluster.asked("LrpService/Retire")
     assert (asked.process_guid, asked.index, asked.cause) == ("web", 2, "slow")
-    assert [each.version for each in await client.lrps.history("web")] == [4]
+    history = await client.lrps.history("web")
+    assert [each.version for each in history.versions] == [4]
 
 
 async def test_a_cell_is_drained() -> None:

@@ -121,8 +121,8 @@ class TestOneRequest:
         assert not answer.give_up
 
     async def test_a_name_without_an_address(self) -> None:
-        answer = await post("http://nobody.invalid/")
-        assert answer.error.startswith("nobody.invalid has no address")
+        answer = await post("http://nobody.example/")
+        assert answer.error.startswith("nobody.example has no address")
         assert not answer.give_up
 
     async def test_a_url_that_can_never_be_called_is_given_up(self) -> None:
