@@ -69,6 +69,7 @@ async def test_what_can_not_be_a_member_is_refused_with_all_that_is_wrong(
 
 async def test_a_learner_is_removed_and_then_there_is_none(tmp_path: Path) -> None:
     async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
         service = service_of(bbs)
         await service.add_member(add(), M2)
         request = api.RemoveMemberRequest(member_id="m2")
@@ -81,6 +82,7 @@ async def test_a_learner_is_removed_and_then_there_is_none(tmp_path: Path) -> No
 
 async def test_the_only_voter_stays(tmp_path: Path) -> None:
     async with running(tmp_path / "m1") as bbs:
+        await bbs.in_format_2()
         service = service_of(bbs)
         await service.add_member(add(), M2)
         removal = service.remove_member(api.RemoveMemberRequest(member_id=MEMBER), ANN)
