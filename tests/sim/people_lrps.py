@@ -117,7 +117,7 @@ class PeopleOfLrps:
     async def _apply(self, guid: str, process: DesiredProcess, is_good: bool = False) -> None:
         process.versions += 1
         is_good = is_good or self._chance.random() < 0.85
-        at_a_time = max(1, len(self._ring.cells) // 8)
+        at_a_time = -(-len(self._ring.cells) // 8)
         definition = _lrp(guid, process.versions, self._chance, at_a_time, is_good=is_good)
         request = lrp_pb2.DesireLrpRequest(definition=definition)
         await self._write(process, "Desire", request, definition.instances)

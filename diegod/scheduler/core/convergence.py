@@ -18,11 +18,16 @@ _DEFAULTS = Limits()
 
 
 def converge(
-    snapshot: Snapshot, keys: Iterable[Key], now: float, limits: Limits = _DEFAULTS
+    snapshot: Snapshot,
+    keys: Iterable[Key],
+    now: float,
+    limits: Limits = _DEFAULTS,
+    tended_since: float = 0.0,
 ) -> Repairs:
-    """The repairs of these tasks, processes and schedules, and of what is on these cells."""
+    """The repairs of these tasks, processes and schedules, and of what is on these cells.
+    `tended_since`: when the brain that asks took over."""
     loss = mass_loss(snapshot.missing, snapshot.present_count, now, limits)
-    sheet = Sheet(snapshot, now, limits, loss)
+    sheet = Sheet(snapshot, now, limits, loss, tended_since)
     reviewed = tuple(sorted(dict.fromkeys(opened(snapshot, keys))))
     for key in reviewed:
         if key.kind == PROCESS:

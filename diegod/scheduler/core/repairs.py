@@ -40,6 +40,7 @@ class Sheet:
     now: float
     limits: Limits
     mass_loss: MassLoss | None
+    tended_since: float = 0.0  # before that there may have been no brain to do anything
     decisions: list[Decision] = field(default_factory=list)
     deadlines: list[Deadline] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)

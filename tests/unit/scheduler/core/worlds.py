@@ -28,6 +28,7 @@ class World:
         self.token = self.board.do(BRAIN, acquire_lock=c.AcquireLock(name=LOCK)).lock.token
         self._snapshot = Snapshot()
         self._seen = 0
+        self.tended_since = 0.0  # when the brain took over
 
     def wait(self, seconds: float) -> None:
         self.board.now += seconds
@@ -43,7 +44,7 @@ class World:
         snapshot = self.snapshot()
         if keys is None:
             keys = all_keys(snapshot)
-        return converge(snapshot, keys, self.board.now, limits)
+        return converge(snapshot, keys, self.board.now, limits, self.tended_since)
 
     def converge(self, limits: Limits = LIMITS) -> list[str]:
         """Repairs everything once, and says what that took."""

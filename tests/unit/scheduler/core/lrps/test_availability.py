@@ -42,3 +42,19 @@ def test_who_takes_no_traffic_leaves_a_drained_cell_first() -> None:
     world.people.run_again(row, routable=False)
     world.people.cell_is("DRAIN", row.cell_id)
     assert world.converge() == ["RetireInstance web"]
+
+
+def test_an_old_one_that_takes_no_traffic_counts_and_goes_first() -> None:
+    """It is missing already: while it is, the update may not make another one missing."""
+    world = World()
+    for number in (1, 2, 3):
+        world.people.cell(f"cell-{number}", zone=f"z{number}")
+    world.people.lrp("web", 3, update=_STOPS_FIRST)
+    world.settle()
+    world.people.run_again(world.instance("web", 0), routable=False)
+    world.people.lrp("web", 3, definition="v2", update=_STOPS_FIRST)
+    assert world.converge() == ["RetireInstance web"]
+    stopping = [row.index for row in world.board.instances("web") if row.stopping]
+    assert stopping == [0]
+    world.settle()
+    assert world.rollout("web") == "DONE"
