@@ -134,7 +134,9 @@ class Term:
             now = self._bulletin.now()
             if self._began_at is None:
                 self._began_at = now
-            repairs = converge(self._bulletin.snapshot, part, now, self._limits, self._began_at)
+            repairs = converge(
+                self._bulletin.snapshot, part, now, self._limits, self._began_at, self.in_flight
+            )
             self._agenda.replace(repairs.reviewed, repairs.deadlines)
             self._note_mass_loss(repairs)
             self._note_troubles(repairs)

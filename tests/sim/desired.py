@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from diegod.contracts.backend import ContainerSpec
-from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, PlacementNeeds, Rollout, Task
+from tests.sim.people_schedules import SLOW, SLOW_S
 from tests.sim.rows import Rows, rows_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def shortcomings(ring: "Ring") -> Iterator[str]:
 def _is_just_made(rows: Rows, task: Task) -> bool:
     """By the clock, which does not stop for the end of a story."""
     made_s = task.created_at.ToNanoseconds() / 1e9
-    return bool(task.schedule_name) and made_s > rows.at_s - JUST_S
+    runs_s = SLOW_S if task.schedule_name == SLOW else 0.0
+    return bool(task.schedule_name) and made_s > rows.at_s - JUST_S - runs_s
 
 
 def _running(ring: "Ring") -> dict[str, Running]:
@@ -84,7 +86,8 @@ def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     guid, indexes = lrp.process_guid, sorted(index for index, _ in running)
     is_short = len(indexes) < lrp.instances and lrp.mode != LrpDefinition.GLOBAL
     is_rolling = lrp.rollout.state == Rollout.ROLLING and not lrp.stopped
-    if is_rolling and not (is_short and _excused(ring, lrp, indexes)):
+    needs_room = is_short or _starts_first(lrp)
+    if is_rolling and not (needs_room and _excused(ring, lrp, indexes)):
         yield f"{guid} still rolls out version {lrp.version}"
     if lrp.stopped or lrp.removing:
         if running:
@@ -94,6 +97,13 @@ def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     elif indexes != list(range(lrp.instances)) and not _excused(ring, lrp, indexes):
         told = rows_of(ring.history.rows, lrp)
         yield f"{guid} runs {indexes}, {lrp.instances} are desired: {told}"
+
+
+def _starts_first(lrp: DesiredLrp) -> bool:
+    """It is updated only while there is room for one more than is desired."""
+    is_rolling = lrp.update.strategy == UpdatePolicy.ROLLING
+    is_global = lrp.mode == LrpDefinition.GLOBAL
+    return is_rolling and lrp.update.order == UpdatePolicy.START_FIRST and not is_global
 
 
 def _of_global(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:

@@ -18,7 +18,10 @@ SCHEDULES = {
     "often": ("*/1 * * * *", "Europe/Berlin", 60),
     "rarely": ("*/2 * * * *", "Asia/Kolkata", 120),
     "by-hand": ("", "", 0),  # only dispatched
+    "slowly": ("* * * * *", "", 60),
 }
+#: Whose tasks are still under way when the next slot comes; never dispatched.
+SLOW, SLOW_S = "slowly", 62.0
 _VERBS = ("dispatch", "dispatch", "PAUSE", "RESUME", "RESUME", "REMOVE", "desire", "")
 _Control = task_pb2.ControlScheduleRequest
 
@@ -39,25 +42,25 @@ class PeopleOfSchedules:
         await self._desire(name)
         while self._workload.now() < until_s:
             verb = chance.choice(_VERBS)
-            if verb == "dispatch":
+            if verb == "dispatch" and name != SLOW:
                 await self._dispatch(name)
             elif verb == "desire":
                 await self._desire(name)
-            elif verb and (verb != "REMOVE" or chance.random() < 0.2):
+            elif verb not in ("", "dispatch") and (verb != "REMOVE" or chance.random() < 0.2):
                 request = _Control(name=name, verb=_Control.Verb.Value(verb))
                 await self._workload.call("TaskSchedule", "Control", request)
             await asyncio.sleep(chance.uniform(4.0, 15.0))
 
     async def _desire(self, name: str) -> None:
         cron, time_zone, _ = SCHEDULES[name]
-        runs_s = self._chance.choice((0.5, 8.0))
+        runs_s = SLOW_S if name == SLOW else self._chance.choice((0.5, 8.0))
         task = task_definition("", f"runs={runs_s}")
         task.start_deadline_ms = START_DEADLINE_MS
         definition = TaskScheduleDefinition(
             name=name,
             cron=cron,
             time_zone=time_zone,
-            allow_overlap=self._chance.random() < 0.3,
+            allow_overlap=name != SLOW and self._chance.random() < 0.3,
             late_ms=self._chance.choice((2000, 20_000)),
             task=task,
         )

@@ -97,9 +97,9 @@ def _old_that_serve(process: Process) -> list[ActualLrp]:
 
 def _room(process: Process) -> int:
     """How many more replacements may be under way."""
-    unfinished = process.tally.unfinished + sum(
-        not _is_done(process, slot.ordinary) for slot in process.open_slots()
-    )
+    unfinished = process.tally.unfinished
+    unfinished += sum(not process.serves(row) for row in process.tally.old)
+    unfinished += sum(not _is_done(process, slot.ordinary) for slot in process.open_slots())
     return process.rules.max_in_flight - unfinished - process.begun
 
 
