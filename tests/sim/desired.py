@@ -84,10 +84,13 @@ def _of_cell(ring: "Ring", cell: "SimCell") -> Iterator[str]:
 
 def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     guid, indexes = lrp.process_guid, sorted(index for index, _ in running)
-    is_short = len(indexes) < lrp.instances and lrp.mode != LrpDefinition.GLOBAL
+    is_short = len(indexes) < lrp.instances
     is_rolling = lrp.rollout.state == Rollout.ROLLING and not lrp.stopped
-    needs_room = is_short or _starts_first(lrp)
-    if is_rolling and not (needs_room and _excused(ring, lrp, indexes)):
+    if lrp.mode == LrpDefinition.GLOBAL:
+        waits = _waits_for_room(ring, lrp, running)
+    else:
+        waits = (is_short or _starts_first(lrp)) and _excused(ring, lrp, indexes)
+    if is_rolling and not waits:
         yield f"{guid} still rolls out version {lrp.version}"
     if lrp.stopped or lrp.removing:
         if running:
@@ -115,6 +118,14 @@ def _of_global(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]
     for cell in open_cells(ring):
         if cell.name not in cells and has_room(cell, lrp.needs):
             yield f"{lrp.process_guid} does not run on {cell.name}"
+
+
+def _waits_for_room(ring: "Ring", lrp: DesiredLrp, running: Running) -> bool:
+    """Whether a cell that is to have an instance of a GLOBAL one has no room for it."""
+    cells = dict.fromkeys(name for _, name in running)
+    short = [c for c in open_cells(ring) if c.name not in cells and not has_room(c, lrp.needs)]
+    ring.counts["short of room"] += len(short)
+    return bool(short)
 
 
 def _excused(ring: "Ring", lrp: DesiredLrp, indexes: list[int]) -> bool:

@@ -20,7 +20,7 @@ SCHEDULES = {
     "by-hand": ("", "", 0),  # only dispatched
     "slowly": ("* * * * *", "", 60),
 }
-#: Whose tasks are still under way when the next slot comes; never dispatched.
+#: Whose tasks are still under way when the next slot comes; nobody interferes with it.
 SLOW, SLOW_S = "slowly", 62.0
 _VERBS = ("dispatch", "dispatch", "PAUSE", "RESUME", "RESUME", "REMOVE", "desire", "")
 _Control = task_pb2.ControlScheduleRequest
@@ -41,12 +41,12 @@ class PeopleOfSchedules:
         await asyncio.sleep(chance.uniform(0.5, 4.0))
         await self._desire(name)
         while self._workload.now() < until_s:
-            verb = chance.choice(_VERBS)
-            if verb == "dispatch" and name != SLOW:
+            verb = chance.choice(_VERBS if name != SLOW else ("desire", ""))
+            if verb == "dispatch":
                 await self._dispatch(name)
             elif verb == "desire":
                 await self._desire(name)
-            elif verb not in ("", "dispatch") and (verb != "REMOVE" or chance.random() < 0.2):
+            elif verb and (verb != "REMOVE" or chance.random() < 0.2):
                 request = _Control(name=name, verb=_Control.Verb.Value(verb))
                 await self._workload.call("TaskSchedule", "Control", request)
             await asyncio.sleep(chance.uniform(4.0, 15.0))

@@ -1,4 +1,4 @@
-"""A brain's line to the BBS, with a note of what it had heard of the LRPs whenever it sent something.
+"""A brain's line to the BBS, with a note of what it had heard of the LRPs when it sent something.
 
 By that a retirement is judged as well: it names the version of an instance and not that of its LRP,
 which people may change between the brain's decision and the moment at which it takes effect.

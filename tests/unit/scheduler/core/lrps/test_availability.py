@@ -62,7 +62,7 @@ def test_an_old_one_that_takes_no_traffic_counts_and_goes_first() -> None:
 
 
 def test_who_is_about_to_end_is_missing_before_that_is_seen() -> None:
-    """A brain looks again while its first command is under way, and would choose another one now."""
+    """A brain looks again while its first command is under way, and would choose another."""
     world = _a_world()
     world.people.lrp("web", 2, definition="v2", update=_STOPS_FIRST)
     world.sent = {_about(world, "RetireInstance", 0)}
