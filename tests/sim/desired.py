@@ -105,8 +105,7 @@ def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
 def _starts_first(lrp: DesiredLrp) -> bool:
     """It is updated only while there is room for one more than is desired."""
     is_rolling = lrp.update.strategy == UpdatePolicy.ROLLING
-    is_global = lrp.mode == LrpDefinition.GLOBAL
-    return is_rolling and lrp.update.order == UpdatePolicy.START_FIRST and not is_global
+    return is_rolling and lrp.update.order == UpdatePolicy.START_FIRST
 
 
 def _of_global(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
