@@ -70,6 +70,7 @@ class Term:
         self._pace = Pace()
         self._auctioneer = Auctioneer(rules)
         self._full_pass_at = 0.0
+        self._began_at: float | None = None  # in replicated time, which the first round knows
         self._retry_refused = False
         self._retry_refused_at = 0.0
 
@@ -130,7 +131,12 @@ class Term:
     async def _converge(self, keys: Iterable[Key]) -> None:
         for part in sliced(self._bulletin.snapshot, keys, self._pace.rows):
             began = self._clock.monotonic()
-            repairs = converge(self._bulletin.snapshot, part, self._bulletin.now(), self._limits)
+            now = self._bulletin.now()
+            if self._began_at is None:
+                self._began_at = now
+            repairs = converge(
+                self._bulletin.snapshot, part, now, self._limits, self._began_at, self.in_flight
+            )
             self._agenda.replace(repairs.reviewed, repairs.deadlines)
             self._note_mass_loss(repairs)
             self._note_troubles(repairs)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from diegod.contracts.backend import ContainerSpec
-from diegod.v1.definition_pb2 import LrpDefinition
+from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, PlacementNeeds, Rollout, Task
+from tests.sim.people_schedules import SLOW, SLOW_S
 from tests.sim.rows import Rows, rows_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def shortcomings(ring: "Ring") -> Iterator[str]:
 def _is_just_made(rows: Rows, task: Task) -> bool:
     """By the clock, which does not stop for the end of a story."""
     made_s = task.created_at.ToNanoseconds() / 1e9
-    return bool(task.schedule_name) and made_s > rows.at_s - JUST_S
+    runs_s = SLOW_S if task.schedule_name == SLOW else 0.0
+    return bool(task.schedule_name) and made_s > rows.at_s - JUST_S - runs_s
 
 
 def _running(ring: "Ring") -> dict[str, Running]:
@@ -82,9 +84,13 @@ def _of_cell(ring: "Ring", cell: "SimCell") -> Iterator[str]:
 
 def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     guid, indexes = lrp.process_guid, sorted(index for index, _ in running)
-    is_short = len(indexes) < lrp.instances and lrp.mode != LrpDefinition.GLOBAL
+    is_short = len(indexes) < lrp.instances
     is_rolling = lrp.rollout.state == Rollout.ROLLING and not lrp.stopped
-    if is_rolling and not (is_short and _excused(ring, lrp, indexes)):
+    if lrp.mode == LrpDefinition.GLOBAL:
+        waits = _waits_for_room(ring, lrp, running)
+    else:
+        waits = (is_short or _starts_first(lrp)) and _excused(ring, lrp, indexes)
+    if is_rolling and not waits:
         yield f"{guid} still rolls out version {lrp.version}"
     if lrp.stopped or lrp.removing:
         if running:
@@ -96,6 +102,12 @@ def _of_lrp(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
         yield f"{guid} runs {indexes}, {lrp.instances} are desired: {told}"
 
 
+def _starts_first(lrp: DesiredLrp) -> bool:
+    """It is updated only while there is room for one more than is desired."""
+    is_rolling = lrp.update.strategy == UpdatePolicy.ROLLING
+    return is_rolling and lrp.update.order == UpdatePolicy.START_FIRST
+
+
 def _of_global(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]:
     """One on each cell that takes work; none on one that is drained; none twice."""
     cells = sorted(name for _, name in running)
@@ -105,6 +117,14 @@ def _of_global(ring: "Ring", lrp: DesiredLrp, running: Running) -> Iterator[str]
     for cell in open_cells(ring):
         if cell.name not in cells and has_room(cell, lrp.needs):
             yield f"{lrp.process_guid} does not run on {cell.name}"
+
+
+def _waits_for_room(ring: "Ring", lrp: DesiredLrp, running: Running) -> bool:
+    """Whether a cell that is to have an instance of a GLOBAL one has no room for it."""
+    cells = dict.fromkeys(name for _, name in running)
+    short = [c for c in open_cells(ring) if c.name not in cells and not has_room(c, lrp.needs)]
+    ring.counts["short of room"] += len(short)
+    return bool(short)
 
 
 def _excused(ring: "Ring", lrp: DesiredLrp, indexes: list[int]) -> bool:

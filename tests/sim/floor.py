@@ -15,13 +15,14 @@ from diegod.internal.v1.command_pb2 import Command
 from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp
 from tests.sim.rows import Row, rows_of
+from tests.sim.witness import Heard
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
     from tests.sim.roles import SimCell
 
 
-#: As long as a command of a brain may be on its way.
+#: As long as a brain's view may be old, and its command on its way.
 JUST_NOW_S = 6.0
 
 
@@ -29,13 +30,15 @@ class Floor:
     def __init__(self, ring: "Ring") -> None:
         self._ring = ring
         self._rows = ring.history.rows
-        #: Versions of each LRP that were, and until when.
-        self._earlier: dict[str, list[tuple[float, DesiredLrp]]] = {}
+        #: By request, what its brain had heard of the LRPs when it sent it.
+        self.sent: dict[str, Heard] = {}
+        #: Until when versions of LRPs were the present ones.
+        self._until_s: dict[int, float] = {}
 
     def judge(self, command: Command, before: Row | None, change: Change) -> None:
         """A row is about to be what `change` says."""
         if isinstance(before, DesiredLrp):
-            self._earlier.setdefault(before.process_guid, []).append((self._rows.at_s, before))
+            self._until_s[before.provenance.revision] = self._rows.at_s
         if command.WhichOneof("command") != "retire_instance" or not isinstance(before, ActualLrp):
             return
         self._ring.counts["instances retired"] += 1
@@ -43,7 +46,7 @@ class Floor:
         if lrp is None:
             if not self._rows.is_fresh(before.domain):
                 self._ring.complain(f"{_name(before)} went, and {before.domain} is not fresh")
-        elif serves(before) and (why := self._objections(before, lrp)):
+        elif serves(before) and (why := self._objections(command, before, lrp)):
             what = f"{_name(before)} was ended while it served: {why}"
             self._ring.complain(f"{what}; {command.cause}")
 
@@ -56,14 +59,16 @@ class Floor:
         if registered is not None and registered.incarnation == row.cell_incarnation:
             self._ring.complain(f"{cell.name} stopped {_name(row)}, and nobody had asked for that")
 
-    def _objections(self, row: ActualLrp, lrp: DesiredLrp) -> str:
-        """By the LRP as it is, and by what it was until just now: what people change while a brain
-        decides is not the brain's fault, since a retirement names no version of the LRP."""
+    def _objections(self, command: Command, row: ActualLrp, lrp: DesiredLrp) -> str:
+        """By the LRP as it is, and by what its brain had heard of it when it sent the command: what
+        people change in between is not the brain's fault, since a retirement names no version of
+        the LRP. What it had heard must have been so until just now."""
         why = self._objection(row, lrp)
-        for until_s, earlier in self._earlier.get(row.process_guid, ()):
-            if why and until_s >= self._rows.at_s - JUST_NOW_S:
-                why = self._objection(row, earlier)
-        return why
+        heard = self.sent.get(command.request_id, {}).get(row.process_guid)
+        if not why or heard is None:
+            return why
+        until_s = self._until_s.get(heard.provenance.revision, self._rows.at_s)
+        return self._objection(row, heard) if until_s >= self._rows.at_s - JUST_NOW_S else why
 
     def _objection(self, row: ActualLrp, lrp: DesiredLrp) -> str:
         """Why this serving instance should not be ended now; empty: there is nothing against it."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 INSTANCES_MAX = 4
 DOMAIN = "shop"
+PATIENCE_MS = 600_000
 _Control = lrp_pb2.ControlLrpRequest
 #: What is done to an LRP that is there, and how often.
 _VERBS = {
@@ -51,10 +52,11 @@ class PeopleOfLrps:
         await asyncio.gather(self._freshen(until_s), *(self._one(each, until_s) for each in guids))
 
     async def settle(self) -> None:
-        """A version that can't run is replaced by one that can; what was stopped is started."""
+        """A version that can't run is replaced by one that can, and nobody gives that up before the
+        story ends; what was stopped is started."""
         for guid, process in self.processes.items():
             if any(each is not None for each in (process.acknowledged, *process.possible)):
-                await self._apply(guid, process, is_good=True)
+                await self._apply(guid, process, is_last=True)
                 await self._control(guid, "start")
         await self._upsert(0)
 
@@ -114,11 +116,13 @@ class PeopleOfLrps:
         request = _Control(process_guid=guid, verb=_Control.Verb.Value(verb.upper()))
         await self._workload.call("Lrp", "Control", request)
 
-    async def _apply(self, guid: str, process: DesiredProcess, is_good: bool = False) -> None:
+    async def _apply(self, guid: str, process: DesiredProcess, is_last: bool = False) -> None:
         process.versions += 1
-        is_good = is_good or self._chance.random() < 0.85
-        at_a_time = max(1, len(self._ring.cells) // 8)
+        is_good = is_last or self._chance.random() < 0.85
+        at_a_time = -(-len(self._ring.cells) // 8)
         definition = _lrp(guid, process.versions, self._chance, at_a_time, is_good=is_good)
+        if is_last:
+            definition.update.progress_deadline_ms = PATIENCE_MS
         request = lrp_pb2.DesireLrpRequest(definition=definition)
         await self._write(process, "Desire", request, definition.instances)
 

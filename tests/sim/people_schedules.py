@@ -18,7 +18,10 @@ SCHEDULES = {
     "often": ("*/1 * * * *", "Europe/Berlin", 60),
     "rarely": ("*/2 * * * *", "Asia/Kolkata", 120),
     "by-hand": ("", "", 0),  # only dispatched
+    "slowly": ("* * * * *", "", 60),
 }
+#: Whose tasks are still under way when the next slot comes; nobody interferes with it.
+SLOW, SLOW_S = "slowly", 62.0
 _VERBS = ("dispatch", "dispatch", "PAUSE", "RESUME", "RESUME", "REMOVE", "desire", "")
 _Control = task_pb2.ControlScheduleRequest
 
@@ -38,7 +41,7 @@ class PeopleOfSchedules:
         await asyncio.sleep(chance.uniform(0.5, 4.0))
         await self._desire(name)
         while self._workload.now() < until_s:
-            verb = chance.choice(_VERBS)
+            verb = chance.choice(_VERBS if name != SLOW else ("desire", ""))
             if verb == "dispatch":
                 await self._dispatch(name)
             elif verb == "desire":
@@ -50,14 +53,14 @@ class PeopleOfSchedules:
 
     async def _desire(self, name: str) -> None:
         cron, time_zone, _ = SCHEDULES[name]
-        runs_s = self._chance.choice((0.5, 8.0))
+        runs_s = SLOW_S if name == SLOW else self._chance.choice((0.5, 8.0))
         task = task_definition("", f"runs={runs_s}")
         task.start_deadline_ms = START_DEADLINE_MS
         definition = TaskScheduleDefinition(
             name=name,
             cron=cron,
             time_zone=time_zone,
-            allow_overlap=self._chance.random() < 0.3,
+            allow_overlap=name != SLOW and self._chance.random() < 0.3,
             late_ms=self._chance.choice((2000, 20_000)),
             task=task,
         )

@@ -41,6 +41,7 @@ from tests.sim.dialer import SimDialer
 from tests.sim.disk import CellDisk, DiskDirectories, DiskRecords
 from tests.sim.host import Killed, Machine, Process
 from tests.sim.terrain import CellPlan
+from tests.sim.witness import Witness
 
 if TYPE_CHECKING:
     from tests.sim.ring import Ring
@@ -325,7 +326,7 @@ class SimBrain(SimRole):
     brain: Brain | None = None
 
     def begin(self, process: Process) -> None:
-        bbs = RingClient(self.client(process, Role.BRAIN))
+        bbs = Witness(self.client(process, Role.BRAIN), self.ring.floor.sent)
         self.brain = Brain(
             bbs,
             self.machine,

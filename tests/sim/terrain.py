@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 FEW, SOME, MANY = (5, 8), (9, 16), (20, 50)
 _SIZES = ((FEW, 82), (SOME, 14), (MANY, 4))
-_CROWDED = 0.25
+_CROWDED = 0.3
 ZONES = 3
 
 
@@ -32,7 +32,7 @@ def plan_cells(chance: random.Random) -> list[CellPlan]:
 
 
 def _plan(name: str, chance: random.Random, is_crowded: bool) -> CellPlan:
-    memory_mb = chance.choice((256, 320, 384) if is_crowded else (512, 768, 1024))
+    memory_mb = chance.choice((192, 256, 320) if is_crowded else (512, 768, 1024))
     containers = chance.choice((3, 4, 5) if is_crowded else (6, 8, 10))
     tags = ("fast",) if chance.random() < 0.3 else ()
     return CellPlan(name, f"z{chance.randint(1, ZONES)}", memory_mb, containers, tags)

@@ -4,9 +4,10 @@ A full pass is slices of the same function, so what a change brings about at onc
 would find later are the same thing. Does not belong here: where work goes (`auction`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from diegod.models.mass_loss import mass_loss
+from diegod.scheduler.core.decision import RowVersion
 from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.lrps.process_repairs import repair_process
 from diegod.scheduler.core.repairs import Repairs, Sheet
@@ -18,11 +19,18 @@ _DEFAULTS = Limits()
 
 
 def converge(
-    snapshot: Snapshot, keys: Iterable[Key], now: float, limits: Limits = _DEFAULTS
+    snapshot: Snapshot,
+    keys: Iterable[Key],
+    now: float,
+    limits: Limits = _DEFAULTS,
+    tended_since: float = 0.0,
+    sent: Collection[RowVersion] = (),
 ) -> Repairs:
-    """The repairs of these tasks, processes and schedules, and of what is on these cells."""
+    """The repairs of these tasks, processes and schedules, and of what is on these cells.
+    `tended_since`: when the brain that asks took over; `sent`: what it has decided already and
+    not yet seen happen."""
     loss = mass_loss(snapshot.missing, snapshot.present_count, now, limits)
-    sheet = Sheet(snapshot, now, limits, loss)
+    sheet = Sheet(snapshot, now, limits, loss, tended_since, sent)
     reviewed = tuple(sorted(dict.fromkeys(opened(snapshot, keys))))
     for key in reviewed:
         if key.kind == PROCESS:

@@ -1,10 +1,11 @@
 """What the brain has decided but not yet seen happen.
 
 Until the watch shows it, the same thing is not decided again, and its room is not given away.
-That only saves work: a decision on an old version of a row is refused by the BBS anyway.
+That saves work: a decision on an old version of a row is refused by the BBS anyway. But one on
+another row is not, so convergence asks here which instances are about to end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
@@ -28,6 +29,7 @@ class _Flight:
     placement: Placement | None
     until: float
     revision: int | None = None  # of its change, once answered; None: not known to have happened
+    given_up: bool = False  # it did not happen
 
 
 class InFlight:
@@ -38,6 +40,14 @@ class InFlight:
 
     def __len__(self) -> int:
         return len(self._flights)
+
+    def __iter__(self) -> Iterator[RowVersion]:
+        """What may happen yet, or has happened unseen."""
+        return (about for about, flight in self._flights.items() if not flight.given_up)
+
+    def __contains__(self, about: object) -> bool:
+        flight = self._flights.get(about)  # type: ignore[call-overload]
+        return flight is not None and not flight.given_up
 
     def new(self, decisions: Iterable[Decision]) -> list[Decision]:
         return [decision for decision in decisions if decision.about not in self._flights]
@@ -88,7 +98,7 @@ class InFlight:
                 cells.book(row, placement.lot.work)
 
     def _give_up(self, flight: _Flight, now: float) -> None:
-        flight.placement = None
+        flight.placement, flight.given_up = None, True
         flight.until = now + self._retry_s
 
 

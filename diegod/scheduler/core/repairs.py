@@ -1,10 +1,10 @@
 """What a pass of convergence comes to, and the sheet on which it is written down."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from diegod.models.mass_loss import MassLoss
-from diegod.scheduler.core.decision import Action, Decision
+from diegod.scheduler.core.decision import Action, Decision, RowVersion
 from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.snapshot import Key, Snapshot
 
@@ -40,6 +40,8 @@ class Sheet:
     now: float
     limits: Limits
     mass_loss: MassLoss | None
+    tended_since: float = 0.0  # before that there may have been no brain to do anything
+    sent: Collection[RowVersion] = ()  # decided before, and not yet seen to have happened
     decisions: list[Decision] = field(default_factory=list)
     deadlines: list[Deadline] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)

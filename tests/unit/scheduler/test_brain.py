@@ -15,8 +15,8 @@ from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.lock import BrainLock
 from diegod.scheduler.ports import CallbackSender
 from diegod.scheduler.strategies.spread import Spread
-from diegod.v1.definition_pb2 import CrashPolicy, Dependency
-from diegod.v1.record_pb2 import ActualLrp, BrainSettings, Task
+from diegod.v1.definition_pb2 import CrashPolicy, Dependency, UpdatePolicy
+from diegod.v1.record_pb2 import ActualLrp, BrainSettings, Rollout, Task
 from diegod.world.ids import SeededIds
 from tests.unit.scheduler.board import LOCK, Board, BoardBbs, People
 from tests.unit.scheduler.virtual_time import LoopClock, VirtualLoop, run
@@ -167,6 +167,24 @@ class TestWork:
             assert acquire.WhichOneof("command") == "acquire_lock"
             assert {(each.lock_name, each.lock_token) for each in commands} == {(LOCK, token)}
             assert all(each.cause and each.request_id for each in commands)
+
+        play(scenario)
+
+    def test_an_update_does_not_fail_for_want_of_a_brain(self) -> None:
+        async def scenario(cluster: Cluster) -> None:
+            cluster.people.cell("cell-1")
+            cluster.people.lrp("web", 1)
+            cluster.start()
+            await cluster.until(cluster.runs("web", 1), 1.0)
+            cluster.kill("brain-1")
+            update = UpdatePolicy(min_healthy_ms=0, progress_deadline_ms=10_000)
+            cluster.people.lrp("web", 1, definition="v2", update=update)
+            await asyncio.sleep(60)
+            cluster.expire_lock()
+            cluster.start("brain-2")
+            rollout = lambda: cluster.board.desired_lrp("web").rollout  # noqa: E731
+            await cluster.until(lambda: rollout().state == Rollout.DONE, 5.0)
+            assert not rollout().rolled_back
 
         play(scenario)
 

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import CreateInstance
-from diegod.scheduler.core.decision import process_key
+from diegod.scheduler.core.decision import RowVersion, process_key
 from diegod.scheduler.core.lrps.steps import Step, evacuation, retirement
 from diegod.scheduler.core.lrps.update_rules import UpdateRules
 from diegod.scheduler.core.repairs import Sheet
@@ -83,7 +83,8 @@ class Process:
         self.settled = settled
         self.slots = slots
         self.extra = extra
-        self.begun = 0  # instances that this pass has told to serve until they are replaced
+        #: Instances that were told just now to serve until they are replaced.
+        self.begun = sum(self._is_sent("EvacuateInstance", row) for row in self.rows())
         self._ended: set[str] = set()
         self._returned: set[str] = set()
         for slot in slots.values():
@@ -108,7 +109,9 @@ class Process:
         """It runs, where it may be reached, and is not about to end."""
         if row is None or row.state != ActualLrp.RUNNING or row.stopping:
             return False
-        return self.snapshot.is_present(row.cell_id) and row.instance_guid not in self._ended
+        if row.instance_guid in self._ended or self._is_sent("RetireInstance", row):
+            return False
+        return self.snapshot.is_present(row.cell_id)
 
     def is_available(self, row: ActualLrp | None) -> bool:
         """It serves and takes traffic: it would be missed."""
@@ -251,6 +254,11 @@ class Process:
     def unless_held(self, row: ActualLrp, *steps: Step) -> bool:
         """Steps that end or replace this row."""
         return self.sheet.decide_unless_held(self.key, steps, row.cell_id)
+
+    def _is_sent(self, action: str, row: ActualLrp) -> bool:
+        """Whether this is under way for it, and not to be seen yet."""
+        sent = self.sheet.sent
+        return bool(sent) and RowVersion(action, row.instance_guid, row.provenance.revision) in sent
 
     def _takes(self, cell_id: str) -> bool:
         """Whether this cell of a GLOBAL LRP takes a new instance at present."""

@@ -27,12 +27,13 @@ def replace_what_serves_nobody(process: Process) -> None:
             process.unless_held(row, *steps)
         elif row.state == ActualLrp.CLAIMED:
             process.end(row, "its definition was replaced before it ran")
-        elif _has_a_stand_in(process, slot) and not process.is_healthy(row):
+        elif _is_dispensable(process, slot, row) and not process.is_healthy(row):
             process.end(row, "its definition was replaced before it was healthy")
 
 
 def begin_replacing(process: Process) -> None:
-    """The last place first: index 0 is what every LRP has, and often its first among equals."""
+    """First what takes no traffic: nobody misses it. Then the last place first: index 0 is what
+    every LRP has, and often its first among equals."""
     if not process.is_rolling:
         return
     if process.rules.recreates:
@@ -44,9 +45,16 @@ def begin_replacing(process: Process) -> None:
     room = min(_room(process), _canaries_left(process, len(old)))
     if room <= 0:
         return
-    for row in nlargest(room + len(process.slots), old, key=_index):
-        if room > 0:
-            room -= _replace(process, row)
+    spare = _spare(process)
+
+    def nobody_misses_first(row: ActualLrp) -> tuple[bool, int]:
+        return not process.is_available(row), row.index
+
+    for row in nlargest(room + len(process.slots), old, key=nobody_misses_first):
+        is_missed = process.is_available(row) and not process.rules.starts_first
+        if room > 0 and not (is_missed and spare <= 0) and _replace(process, row):
+            room -= 1
+            spare -= is_missed
 
 
 def is_canary_phase(process: Process) -> bool:
@@ -88,17 +96,30 @@ def _old_that_serve(process: Process) -> list[ActualLrp]:
 
 
 def _room(process: Process) -> int:
-    """How many more replacements may begin."""
-    unfinished = unavailable = process.tally.unfinished
+    """How many more replacements may be under way."""
+    unfinished = process.tally.unfinished
+    unfinished += sum(not process.serves(row) for row in process.tally.old)
+    unfinished += sum(not _is_done(process, slot.ordinary) for slot in process.open_slots())
+    return process.rules.max_in_flight - unfinished - process.begun
+
+
+def _is_done(process: Process, row: ActualLrp | None) -> bool:
+    if row is not None and process.is_old(row):
+        return process.serves(row)
+    return process.is_healthy(row)
+
+
+def _spare(process: Process) -> int:
+    """How many that take traffic may end before others are there: a new one counts as soon as it
+    is healthy, an old one while it takes traffic."""
+    unavailable = process.tally.unfinished
+    unavailable += sum(not process.is_available(row) for row in process.tally.old)
     for slot in process.open_slots():
         row = slot.ordinary
-        is_done = process.serves(row) if row and process.is_old(row) else process.is_healthy(row)
-        unfinished += not is_done
-        unavailable += not is_done and not _has_a_stand_in(process, slot)
-    room = process.rules.max_in_flight - unfinished - process.begun
-    if not process.rules.starts_first:
-        room = min(room, process.rules.max_unavailable - unavailable - process.begun)
-    return room
+        is_old = row is not None and process.is_old(row)
+        is_there = process.is_available(row) if is_old else process.is_healthy(row)
+        unavailable += not is_there and not _has_a_stand_in(process, slot)
+    return process.rules.max_unavailable - unavailable - process.begun
 
 
 def _canaries_left(process: Process, old_count: int) -> int:
@@ -109,8 +130,11 @@ def _canaries_left(process: Process, old_count: int) -> int:
 
 
 def _has_a_stand_in(process: Process, slot: Slot) -> bool:
-    return any(process.serves(row) for row in slot.evacuating)
+    return any(process.is_available(row) for row in slot.evacuating)
 
 
-def _index(row: ActualLrp) -> int:
-    return row.index
+def _is_dispensable(process: Process, slot: Slot, row: ActualLrp) -> bool:
+    """Whether the one that it was to replace goes on serving, and as well as it does."""
+    if _has_a_stand_in(process, slot):
+        return True
+    return not process.is_available(row) and any(map(process.serves, slot.evacuating))

@@ -80,13 +80,13 @@ def _crashed_too_often(process: Process) -> Failed | None:
 
 def _too_slow(process: Process, healthy: list[ActualLrp]) -> Failed | None:
     """No new instance became healthy for as long as the update allows. A first version that waits
-    for others has no such time: what it waits for is no fault of its own."""
+    for others has no such time: what it waits for is no fault of its own. Nor is it that there was
+    no brain: the time begins anew with each that takes over."""
     rollout, rules = process.desired.rollout, process.rules
     if gates(process.desired):
         return None
     latest = max([seconds(row.since) + rules.min_healthy_s for row in healthy], default=0.0)
-    if not process.sheet.is_due(
-        process.key, max(seconds(rollout.began_at), latest) + rules.progress_deadline_s
-    ):
+    since = max(seconds(rollout.began_at), latest, process.sheet.tended_since)
+    if not process.sheet.is_due(process.key, since + rules.progress_deadline_s):
         return None
     return Failed(f"no instance became healthy for {rules.progress_deadline_s:g} s")

@@ -117,3 +117,14 @@ def test_what_is_said_of_an_lrp_is_under_way_until_its_row_has_changed() -> None
     world.people.scale("web", 2)  # somebody else changed the row: it was decided on another one
     in_flight.land(world.snapshot(), now=0)
     assert len(in_flight) == 0
+
+
+def test_what_may_have_happened_is_in_it_and_what_did_not_is_not() -> None:
+    world, in_flight = a_creation()
+    (decision,) = world.repairs().decisions
+    assert decision.about in in_flight
+    assert list(in_flight) == [decision.about]
+    in_flight.not_made(decision, now=0)
+    assert decision.about not in in_flight
+    assert list(in_flight) == []
+    assert in_flight.new([decision]) == []  # it is not decided again at once all the same

@@ -7,7 +7,7 @@ from diegod.scheduler.core.auction import Plan, Rules, hold
 from diegod.scheduler.core.batch import waiting
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.convergence import all_keys, converge
-from diegod.scheduler.core.decision import Decision
+from diegod.scheduler.core.decision import Decision, RowVersion
 from diegod.scheduler.core.filters import BUILTIN
 from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.repairs import Repairs
@@ -28,6 +28,8 @@ class World:
         self.token = self.board.do(BRAIN, acquire_lock=c.AcquireLock(name=LOCK)).lock.token
         self._snapshot = Snapshot()
         self._seen = 0
+        self.tended_since = 0.0  # when the brain took over
+        self.sent: set[RowVersion] = set()  # what it has decided and not seen happen
 
     def wait(self, seconds: float) -> None:
         self.board.now += seconds
@@ -43,7 +45,8 @@ class World:
         snapshot = self.snapshot()
         if keys is None:
             keys = all_keys(snapshot)
-        return converge(snapshot, keys, self.board.now, limits)
+        now, since = self.board.now, self.tended_since
+        return converge(snapshot, keys, now, limits, since, self.sent)
 
     def converge(self, limits: Limits = LIMITS) -> list[str]:
         """Repairs everything once, and says what that took."""

@@ -295,6 +295,15 @@ class TestAFailure:
         world.wait(1)
         assert world.converge() == ["FailRollout web"]
 
+    def test_while_there_was_no_brain_no_time_went_by(self) -> None:
+        world = updated(instances=2, progress_deadline_ms=60_000)
+        world.wait(300)
+        world.tended_since = world.board.now
+        assert "FailRollout web" not in world.converge()
+        assert world.repairs().next_deadline == world.tended_since + 60
+        world.wait(60)
+        assert world.converge() == ["FailRollout web"]
+
     def test_without_a_way_back_it_stops_and_says_why(self) -> None:
         world = World()
         world.people.cell("cell-1")
