@@ -53,7 +53,7 @@ def _fields(status: CellStatus, now: float) -> Iterator[tuple[str, str]]:
     capacity = cell.capacity
     yield "cell", cell.cell_id
     yield "state", f"{Cell.State.Name(cell.state)} since {since(cell.since, now)}"
-    yield "takes no new work", cell_note(cell)
+    yield "takes no new work", cell_note(status)
     yield "zone", cell.zone
     yield "address", cell.address
     yield "backend", f"{cell.backend}: {cell.isolation}"

@@ -73,8 +73,10 @@ def _in_background(options: Any) -> int:
     """The same command in a session of its own; returns when the cluster is ready."""
     import subprocess
 
+    from diegod.node.dev.foreground import BACKGROUND_LOG
+
     options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = options.directory / "dev.log"
+    log = options.directory / BACKGROUND_LOG
     flags = ["--name", options.name, "--data", str(options.directory)]
     flags += ["--members", str(options.members), "--cells", str(options.cells)]
     flags += ["--backend", options.backend, *(["--fresh"] if options.fresh else [])]

@@ -7,6 +7,7 @@ from diegod.cli.errors import (
     NOT_EXECUTABLE,
     TIMED_OUT,
 )
+from diegod.cli.views import has_own_status
 from diegod.v1.record_pb2 import Task
 
 #: As the cell words it when `execution_timeout_ms` is over.
@@ -24,7 +25,7 @@ def program_status(task: Task) -> int:
         return TIMED_OUT
     if task.outcome_unknown:
         return COULD_NOT_RUN
-    if task.exit_status_known:
+    if has_own_status(task):
         return task.exit_status
     return _status_of_failure(task.failure_reason) if task.failed else DONE
 
@@ -44,6 +45,8 @@ def failure_line(task: Task) -> str:
     if task.outcome_unknown:
         where = f" on {task.cell_id} (attempt {task.attempt})" if task.cell_id else ""
         return f"task {guid}: outcome unknown: {reason}{where}. It will not be run again"
-    if task.exit_status_known or not task.failed:
+    if has_own_status(task) or not task.failed:
         return ""
+    if task.exit_status_known:
+        return f"task {guid} failed: {reason}"
     return f"task {guid} could not be run: {reason}"

@@ -22,6 +22,14 @@ def since(moment: Timestamp, now: float) -> str:
     return age(now - moment.ToNanoseconds() / 1e9) if moment.ToNanoseconds() else ""
 
 
+def has_own_status(task: Task) -> bool:
+    """Whether the exit status of its program tells how it ended.
+
+    A program can end with 0 and its task have failed: cancelled, or without its result file.
+    """
+    return task.exit_status_known and not (task.failed and task.exit_status == 0)
+
+
 def task_result(task: Task) -> str:
     """How a task ended, or why it has not begun."""
     if task.state == Task.PENDING:
@@ -30,7 +38,7 @@ def task_result(task: Task) -> str:
         return ""
     if task.outcome_unknown:
         return f"outcome unknown: {task.failure_reason}"
-    if task.exit_status_known:
+    if has_own_status(task):
         return f"exit status {task.exit_status}"
     return f"failed: {task.failure_reason}" if task.failed else "succeeded"
 
@@ -166,13 +174,22 @@ def _tags(cell: Cell) -> str:
     return " ".join([*cell.placement_tags, *(f"({tag})" for tag in cell.optional_placement_tags)])
 
 
-def cell_note(cell: Cell) -> str:
+def cell_note(status: cell_pb2.CellStatus) -> str:
     """Why a cell takes no new work; nothing where it does."""
+    cell = status.cell
     by_operator = "cordoned" if cell.cordoned else ""
     if cell.HasField("drain"):
-        by_operator = f"drained until {cell.drain.deadline_at.ToJsonString()}"
+        by_operator = "drained" if _is_empty(status) else _drain(cell.drain)
     accepted = "its loss is accepted" if cell.loss_accepted else ""
     return "; ".join(text for text in (by_operator, accepted, cell.unhealthy_reason) if text)
+
+
+def _is_empty(status: cell_pb2.CellStatus) -> bool:
+    return not status.tasks and not status.instances
+
+
+def _drain(drain: record_pb2.Drain) -> str:
+    return f"draining until {drain.deadline_at.ToDatetime():%Y-%m-%dT%H:%M:%SZ} at the latest"
 
 
 def cell_view(now: float) -> View[cell_pb2.CellStatus]:
@@ -187,7 +204,7 @@ def cell_view(now: float) -> View[cell_pb2.CellStatus]:
             Column("CONTAINERS", lambda s: f"{s.used.containers} of {s.cell.capacity.containers}"),
             Column("BACKEND", lambda s: s.cell.backend),
             Column("SINCE", lambda s: since(s.cell.since, now)),
-            Column("NOTE", lambda s: cell_note(s.cell)),
+            Column("NOTE", lambda s: cell_note(s)),
             Column("DISK", lambda s: _of(s.used.disk_mb, s.cell.capacity.disk_mb), wide=True),
             Column("ADDRESS", lambda s: s.cell.address, wide=True),
             Column("TAGS", lambda s: _tags(s.cell), wide=True),

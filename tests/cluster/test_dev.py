@@ -272,6 +272,10 @@ def test_detached_it_is_used_stopped_and_removed(terminal: Terminal) -> None:
         assert "`diegod dev stop` stops the cluster" in done.out
         assert terminal.run("task", "run", "echo", "hello").out == "hello\n"
         terminal.run("dev", "stop").succeeded()
+        anew = terminal.run("dev", "--detach", "--fresh", "--backend", "exec").succeeded()
+        assert "`diegod dev stop` stops the cluster" in anew.out
+        assert terminal.run("task", "ls", "-o", "name").succeeded().out == ""
+        terminal.run("dev", "stop").succeeded()
         gone = terminal.run("dev", "ls")
         assert (gone.status, gone.out) == (1, "")
         assert "Start one: diegod dev" in gone.err

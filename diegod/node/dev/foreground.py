@@ -29,6 +29,9 @@ from diegod.world import Clock, Ids
 
 Say = Callable[[str], None]
 
+#: What a cluster in the background says, in its folder. Whoever starts it makes the file anew.
+BACKGROUND_LOG = "dev.log"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -92,7 +95,7 @@ async def _prepared(options: Options, clock: Clock, ids: Ids, say: Say) -> Layou
     layout = layouts.load(options.directory)
     if layout is not None and options.fresh:
         await asyncio.gather(*(sweep_cell(layout, part) for part in layout.of_role("cell")))
-        _empty(options.directory)
+        empty(options.directory)
         layout = None
     if layout is not None:
         say(f'dev cluster "{layout.name}" was here before: its data and containers are taken up')
@@ -114,12 +117,12 @@ async def _prepared(options: Options, clock: Clock, ids: Ids, say: Say) -> Layou
     return layout
 
 
-def _empty(directory: Path) -> None:
-    """All but the lock, which this process holds."""
+def empty(directory: Path) -> None:
+    """All but the lock, which this process holds, and the log that it may be writing."""
     for each in directory.iterdir():
         if each.is_dir():
             shutil.rmtree(each)
-        elif each.name != folder.LOCK_FILE:
+        elif each.name not in (folder.LOCK_FILE, BACKGROUND_LOG):
             each.unlink()
 
 

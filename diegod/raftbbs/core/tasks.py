@@ -117,5 +117,8 @@ def _too_new(view: View, task: Task) -> Refused | None:
 
 def _span(ns: int) -> str:
     """A length of time in one word and a number."""
-    minutes = max(0, ns) // (60 * NS)
+    seconds = max(0, ns) // NS
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
     return f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min"

@@ -40,7 +40,8 @@ def _of_task(task: Task, line: Transition) -> None:
     if task.state == Task.PENDING:
         line.detail = task.placement_error or task.rejection_reason
     else:
-        line.detail = task.failure_reason or task.callback.last_error
+        unheard = "" if task.callback.delivered else task.callback.last_error
+        line.detail = task.failure_reason or unheard
 
 
 def _of_desired(desired: DesiredLrp, line: Transition) -> None:

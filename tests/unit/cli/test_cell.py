@@ -7,7 +7,13 @@ from diegod.cli.drain_progress import Drain, Look, blocker
 from diegod.cli.errors import DONE, FAILED
 from diegod.models.errors import DomainError, Reason
 from diegod.v1 import record_pb2
-from diegod.v1.cell_pb2 import CellStatus, ControlCellReply, ControlCellRequest, GetCellReply
+from diegod.v1.cell_pb2 import (
+    CellStatus,
+    ControlCellReply,
+    ControlCellRequest,
+    GetCellReply,
+    ListCellsReply,
+)
 from diegod.v1.lrp_pb2 import ListInstancesReply, ListInstancesRequest
 from diegod.v1.record_pb2 import ActualLrp, Cell, Task
 from diegod.v1.task_pb2 import ListTasksReply
@@ -90,6 +96,20 @@ def test_drain_says_what_blocks_and_ends_when_the_cell_is_empty(
     ]
     (request,) = cells.asked("CellService/Control")
     assert (request.verb, request.deadline_ms) == (ControlCellRequest.DRAIN, 70_000)
+
+
+@pytest.mark.parametrize(
+    ("instances", "said"),
+    [(1, "draining until 2026-11-22T12:01:00Z at the latest"), (0, "drained")],
+)
+def test_the_list_says_whether_a_drain_is_over(
+    instances: int, said: str, cluster: FakeCluster, run: Run
+) -> None:
+    status = a_cell(**DRAINED)
+    status.tasks, status.instances = 0, instances
+    cluster.streams = {"CellService/List": [ListCellsReply(cells=[status])]}
+    [_, line] = run("cell", "ls").out.decode().splitlines()
+    assert line.endswith(f" {said}")
 
 
 def test_drain_detached_only_asks(cells: FakeCluster, run: Run) -> None:

@@ -191,6 +191,15 @@ def test_the_second_ctrl_c_leaves_it_alone(running: FakeCluster, run: Run) -> No
         ({"failed": True, "failure_reason": "can't run /x: Permission denied"}, 126, None),
         ({"failed": True, "failure_reason": "not started within time limit"}, 125, None),
         ({"failed": True, "failure_reason": "task was cancelled"}, 125, None),
+        (
+            {
+                "failed": True,
+                "exit_status_known": True,
+                "failure_reason": "no result file at /result",
+            },
+            125,
+            "task t failed: no result file at /result",
+        ),
     ],
 )
 def test_statuses(given: dict[str, object], status: int, line: str | None) -> None:

@@ -194,7 +194,9 @@ def test_the_guid_of_a_deleted_task_is_kept_for_a_day(tmp_path: Path) -> None:
     board.say("user/ann", desire_task=desire)
     board.say("user/ann", cancel_task=c.CancelTask(task_guid=GUID))
     board.say("user/ann", delete_task=c.DeleteTask(task_guid=GUID))
-    board.later(3 * 3600)
+    board.later(5)
+    assert "deleted 5 s ago" in board.say("user/ann", desire_task=desire).message
+    board.later(3 * 3600 - 5)
     refused = board.say("user/ann", desire_task=desire)
     assert refused.reason == "ResourceExists"
     assert refused.message == (

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,29 @@ def test_a_task_from_its_creation_to_its_end(board: Board) -> None:
     assert told[3].attempt == attempt
     assert told[-1].revision == board.task("t1").provenance.revision
     assert [line.revision for line in told] == sorted({line.revision for line in told})
+
+
+def post(board: Board, **came_to: Any) -> None:
+    """One try of the callback, claimed and told."""
+    claim = c.ClaimCallback(task_guid="t1", row_revision=board.task("t1").provenance.revision)
+    claimed = board.say("brain/b1", claim_callback=claim).task.provenance.revision
+    finish = c.FinishCallback(task_guid="t1", row_revision=claimed, **came_to)
+    assert not board.say("brain/b1", finish_callback=finish).reason
+    board.later(3600)
+
+
+def test_why_a_callback_was_not_heard_is_told_until_it_is(board: Board) -> None:
+    task = a_task("t1")
+    task.callback.url = "http://127.0.0.1:9/"
+    board.say("user/ann", desire_task=c.DesireTask(task=task, definition=b"d"))
+    attempt = place(board)
+    board.say("cell/c1", start_task=c.StartTask(task_guid="t1", attempt=attempt))
+    board.say("cell/c1", complete_task=c.CompleteTask(task_guid="t1", attempt=attempt))
+    post(board, http_status=503, error="status 503")
+    post(board, delivered=True, http_status=200)
+    told = story(board, Task(task_guid="t1"))[-4:]
+    assert [line.state for line in told] == ["RESOLVING", "COMPLETED"] * 2
+    assert [line.detail for line in told] == ["", "status 503", "status 503", ""]
 
 
 def test_the_last_fifty_lines_are_kept(board: Board) -> None:
