@@ -186,6 +186,11 @@ class Work:
         return self.folder / "starts"
 
     @property
+    def guid(self) -> str:
+        """Of its task; the guid of the test before is kept for a day."""
+        return self.folder.name.replace("_", "-")[:60]
+
+    @property
     def told(self) -> Path:
         return self.folder / "told"
 
@@ -212,13 +217,13 @@ def work(ring: Ring, tmp_path: Path) -> Iterator[Work]:
     """Running; removed afterwards."""
     made = Work(tmp_path)
     ring.user.run("lrp", "run", "keeps", "-n", "2", "sh", "-c", made.instance).succeeded()
-    ring.user.run("task", "run", "--detach", "--guid", "told", "sh", "-c", made.task).succeeded()
+    ring.user.run("task", "run", "--detach", "--guid", made.guid, "sh", "-c", made.task).succeeded()
     until("the task's start", made.task_pids)
     yield made
     ring.user.run("lrp", "rm", "-y", "keeps")
-    ring.user.run("task", "cancel", "told")
+    ring.user.run("task", "cancel", made.guid)
     until("the end of the instances", lambda: not any(is_alive(pid) for pid in made.pids()))
-    ring.user.run("task", "rm", "told")
+    ring.user.run("task", "rm", made.guid)
 
 
 async def instances(ring: Ring) -> list[ActualLrp]:
@@ -235,7 +240,7 @@ async def test_a_cell_that_was_killed_finds_its_containers_again(ring: Ring, wor
     until("the end of the task's program", lambda: not is_alive(task_pid))
     await asyncio.to_thread(ring.processes.start, CELL)
     async with ring.client() as client, asyncio.timeout(15):
-        task = await client.tasks.wait("told")
+        task = await client.tasks.wait(work.guid)
         output = await client.logs(task).text()
     assert (task.state, task.outcome_unknown) == (Task.COMPLETED, False)
     assert (task.exit_status_known, task.exit_status, output) == (True, 5, "told\n")
@@ -271,7 +276,7 @@ async def test_the_whole_cluster_at_once(ring: Ring, work: Work) -> None:
     work.told.touch()
     async with ring.client() as client, asyncio.timeout(20):
         assert set(log.acknowledged) <= await stored(client)
-        assert (await client.tasks.wait("told")).exit_status == 5
+        assert (await client.tasks.wait(work.guid)).exit_status == 5
     assert work.pids() == pids
     assert all(is_alive(pid) for pid in pids)
 
