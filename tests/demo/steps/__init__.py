@@ -16,7 +16,7 @@ STEPS = (
         "task",
         "a task's output and exit status; its program was started once",
         task.run,
-        "the task is deleted and asked for again",
+        "its program is run once more under its name",
         sabotage.start_the_task_again,
     ),
     Step(
@@ -44,7 +44,7 @@ STEPS = (
         "leader",
         "the BBS leader is killed while a task is submitted, which runs once",
         leader.run,
-        "the task is deleted and asked for again",
+        "its program is run once more under its name",
         sabotage.start_the_task_again,
     ),
     Step(
