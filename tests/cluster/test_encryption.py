@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,8 +182,8 @@ def test_a_backup_is_restored_with_its_keys_only(
     back_up(site, "bbs-2", directory)
     restart(processes, "bbs-2")
     ls = ["bbs", "snapshot", "ls", "--config", str(site.nodes["bbs-2"].config), "-o", "json"]
-    (kept, *_) = until("one is verified", lambda: user.run(*ls).succeeded().records, 60.0)
-    assert (kept["verified"], kept["key_names"]) == (True, ["2026-11"])
+    kept = until("one is verified", lambda: first_verified(user.run(*ls).succeeded().records), 60.0)
+    assert kept["key_names"] == ["2026-11"]
     for id_ in MEMBERS:
         assert processes.stop(id_) == 0
 
@@ -210,6 +211,11 @@ def test_a_backup_is_restored_with_its_keys_only(
     assert CANARY.encode() not in (data / "store" / "data.mdb").read_bytes()
     shutil.rmtree(data)
     data.with_name("data.before").rename(data)
+
+
+def first_verified(backups: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """A backup is listed as soon as it is written, and read back by its member after that."""
+    return next((backup for backup in backups if backup["verified"]), None)
 
 
 def back_up(site: Site, id_: str, directory: Path) -> None:
