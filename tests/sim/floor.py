@@ -30,15 +30,15 @@ class Floor:
     def __init__(self, ring: "Ring") -> None:
         self._ring = ring
         self._rows = ring.history.rows
-        #: By request, what its brain had heard of the LRPs when it sent it.
+        #: By request, what its brain knew when it sent it.
         self.sent: dict[str, Heard] = {}
-        #: Until when versions of LRPs were the present ones.
-        self._until_s: dict[int, float] = {}
+        #: Until when versions of LRPs and of instances were the present ones.
+        self._until_s: dict[tuple[str, int], float] = {}
 
     def judge(self, command: Command, before: Row | None, change: Change) -> None:
         """A row is about to be what `change` says."""
-        if isinstance(before, DesiredLrp):
-            self._until_s[before.provenance.revision] = self._rows.at_s
+        if isinstance(before, DesiredLrp | ActualLrp):
+            self._until_s[_version(before)] = self._rows.at_s
         if command.WhichOneof("command") != "retire_instance" or not isinstance(before, ActualLrp):
             return
         self._ring.counts["instances retired"] += 1
@@ -60,28 +60,30 @@ class Floor:
             self._ring.complain(f"{cell.name} stopped {_name(row)}, and nobody had asked for that")
 
     def _objections(self, command: Command, row: ActualLrp, lrp: DesiredLrp) -> str:
-        """By the LRP as it is, and by what its brain had heard of it when it sent the command: what
-        people change in between is not the brain's fault, since a retirement names no version of
-        the LRP. What it had heard must have been so until just now."""
-        why = self._objection(row, lrp)
-        heard = self.sent.get(command.request_id, {}).get(row.process_guid)
-        if not why or heard is None:
+        """By what is, and by what its brain knew when it sent the command: what people change and
+        what crashes in between is not the brain's fault, since a retirement names the version of
+        one instance alone. What it knew must have been so until just now."""
+        guid = row.process_guid
+        why = self._objection(row, lrp, self._rows.instances_of(guid))
+        heard = self.sent.get(command.request_id)
+        if not why or heard is None or guid not in heard.lrps:
             return why
-        until_s = self._until_s.get(heard.provenance.revision, self._rows.at_s)
-        return self._objection(row, heard) if until_s >= self._rows.at_s - JUST_NOW_S else why
+        lrp, instances = heard.lrps[guid], heard.instances_of(guid)
+        was_so = all(map(self._was_so_just_now, (lrp, *instances)))
+        return self._objection(row, lrp, instances) if was_so else why
 
-    def _objection(self, row: ActualLrp, lrp: DesiredLrp) -> str:
+    def _was_so_just_now(self, row: DesiredLrp | ActualLrp) -> bool:
+        until_s = self._until_s.get(_version(row), self._rows.at_s)
+        return until_s >= self._rows.at_s - JUST_NOW_S
+
+    def _objection(self, row: ActualLrp, lrp: DesiredLrp, instances: list[ActualLrp]) -> str:
         """Why this serving instance should not be ended now; empty: there is nothing against it."""
         if lrp.removing or lrp.stopped or self._is_on_lost_ground(row, lrp):
             return ""
         is_global = lrp.mode == LrpDefinition.GLOBAL
         if not is_global and row.index >= lrp.instances:
             return ""
-        others = [
-            other
-            for other in self._rows.instances_of(row.process_guid)
-            if other.instance_guid != row.instance_guid
-        ]
+        others = [other for other in instances if other.instance_guid != row.instance_guid]
         is_suspect = row.presence == ActualLrp.SUSPECT  # Diego's table: until another one runs
         if any(o.index == row.index and (serves(o) or (is_suspect and _runs(o))) for o in others):
             return ""
@@ -135,6 +137,11 @@ def max_unavailable(lrp: DesiredLrp) -> int:
         or lrp.mode == LrpDefinition.GLOBAL
     )
     return max(update.max_unavailable, 1 if stops_first else 0)
+
+
+def _version(row: DesiredLrp | ActualLrp) -> tuple[str, int]:
+    guid = row.instance_guid if isinstance(row, ActualLrp) else row.process_guid
+    return guid, row.provenance.revision
 
 
 def _name(row: ActualLrp) -> str:

@@ -1,50 +1,75 @@
-"""A brain's line to the BBS, with a note of what it had heard of the LRPs when it sent something.
+"""A brain's line to the BBS, with a note of what it knew when it asked for an instance's end.
 
-By that a retirement is judged as well: it names the version of an instance and not that of its LRP,
-which people may change between the brain's decision and the moment at which it takes effect.
+By that a retirement is judged as well: it names the version of one instance, and neither that of
+its LRP nor those of the instances beside it, which may change between the brain's decision and the
+moment at which it takes effect. What a brain has asked for itself it knows without hearing of it.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.rpc.client import ClusterClient
 from diegod.rpc.ring import RingClient
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
-from diegod.v1.record_pb2 import Change, DesiredLrp
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp
 
-#: All LRPs, as some brain knew them.
-Heard = dict[str, DesiredLrp]
+_Row = TypeVar("_Row")
+
+
+@dataclass
+class Heard:
+    """All LRPs and their instances, as some brain knew them."""
+
+    lrps: dict[str, DesiredLrp] = field(default_factory=dict)
+    instances: dict[str, ActualLrp] = field(default_factory=dict)
+
+    def instances_of(self, process_guid: str) -> list[ActualLrp]:
+        return [row for row in self.instances.values() if row.process_guid == process_guid]
+
+    def take(self, change: Change) -> None:
+        match change.WhichOneof("row"):
+            case "desired_lrp":
+                _take(self.lrps, change.desired_lrp.process_guid, change.desired_lrp, change.verb)
+            case "actual_lrp":
+                guid = change.actual_lrp.instance_guid
+                _take(self.instances, guid, change.actual_lrp, change.verb)
+
+
+def _take(rows: dict[str, _Row], key: str, row: _Row, verb: "Change.Verb.ValueType") -> None:
+    if verb == Change.REMOVED:
+        rows.pop(key, None)
+    else:
+        rows[key] = row
 
 
 class Witness(RingClient):
     def __init__(self, client: ClusterClient, sent: dict[str, Heard]) -> None:
-        """`sent`: by request, what the brain had heard by then."""
+        """`sent`: by request, what the brain knew by then."""
         super().__init__(client)
         self._sent = sent
-        self._heard: Heard = {}
+        self._heard = Heard()
+        self._ended: set[str] = set()  # instances whose end this brain has asked for
 
     async def submit(self, commands: Sequence[Command]) -> Sequence[Outcome]:
-        heard = dict(self._heard)
         for command in commands:
             if command.WhichOneof("command") == "retire_instance":
-                self._sent[command.request_id] = heard
+                self._sent[command.request_id] = self._known()
+                self._ended.add(command.retire_instance.instance_guid)
         return await super().submit(commands)
+
+    def _known(self) -> Heard:
+        instances = self._heard.instances.items()
+        left = {guid: row for guid, row in instances if guid not in self._ended}
+        return Heard(dict(self._heard.lrps), left)
 
     async def watch(self, request: WatchRequest) -> AsyncIterator[WatchReply]:
         """From the beginning, the old view stays until the new one is whole, as in a brain."""
-        heard: Heard = {} if not request.from_revision else self._heard
+        heard = Heard() if not request.from_revision else self._heard
         async for reply in super().watch(request):
             for change in (*reply.rows, *reply.changes):
-                _take(heard, change)
+                heard.take(change)
             if reply.rows_end:
                 self._heard = heard
             yield reply
-
-
-def _take(heard: Heard, change: Change) -> None:
-    if change.WhichOneof("row") != "desired_lrp":
-        return
-    if change.verb == Change.REMOVED:
-        heard.pop(change.desired_lrp.process_guid, None)
-    else:
-        heard[change.desired_lrp.process_guid] = change.desired_lrp

@@ -149,6 +149,7 @@ class Engine:
             self._library.election_deadline = now  # alone there is nobody to wait for
         self._journal.save()
         self._transaction.commit()
+        self._leadership = self._summary()
 
     # What the caller does.
 
@@ -213,6 +214,7 @@ class Engine:
     def members(self) -> Members:
         """The record of members that this member goes by."""
         return self._membership.members
+
     def request_shrinking(self) -> None:
         """Replace the store by a compact copy of itself with the next step."""
         self._shrinking = self._is_due = True
@@ -229,6 +231,9 @@ class Engine:
 
     def leadership(self) -> Leadership:
         """What the last step ended with."""
+        return self._leadership
+
+    def _summary(self) -> Leadership:
         library, journal, view = self._library, self._journal, self._view()
         return Leadership(
             role=library.role,
@@ -333,8 +338,9 @@ class Engine:
         confirmations, gate = self._confirmations, self._gate
         notices = self._serving.notices + self._fetching.notices + self.rekeying.notices
         notices += self._shrinking_notices
+        self._leadership = self._summary()
         result = StepResult(
-            self.leadership(),
+            self._leadership,
             self._outbox.take(),
             self._answers,
             self._applied,
