@@ -91,7 +91,8 @@ def _in_background(options: Any) -> int:
     while True:
         written = log.read_text(errors="replace")
         if "Ctrl-C stops" in written:
-            print(written.replace("Ctrl-C stops", "`diegod dev stop` stops"), end="")
+            told = written.replace("Ctrl-C stops", "`diegod dev stop` stops")
+            print(told.replace("In another terminal:", "Next:"), end="")
             return 0
         try:
             process.wait(0.1)

@@ -16,13 +16,13 @@ from diegod.cli.explain_text import (
 )
 from diegod.cli.render import print_fields, print_json, print_rows, print_yaml
 from diegod.cli.session import Output, Session
-from diegod.cli.subject import CELL, Subject, find
+from diegod.cli.subject import CELL, EVERYTHING, Subject, find
 from diegod.cli.surroundings import Surroundings, look_around
 from diegod.cli.verbs import single, verb
 from diegod.cli.views import instance_ref, instance_state
 from diegod.models.errors import DomainError, Reason
 from diegod.v1.cell_pb2 import CellStatus
-from diegod.v1.definition_pb2 import Dependency
+from diegod.v1.definition_pb2 import Dependency, LrpDefinition
 from diegod.v1.lrp_pb2 import GetLrpReply
 from diegod.v1.record_pb2 import (
     ActualLrp,
@@ -51,7 +51,7 @@ _CHOICES = ("possible cells", "only possible cell")
 async def explain(
     session: Session,
     ref: Annotated[
-        str, typer.Argument(metavar="REF", help="web, web/0, a guid, task:G, cell:C")
+        str, typer.Argument(metavar="REF", help="web, web/0, a guid, task:G, cell:C, schedule:S")
     ],
 ) -> None:
     """Explain why something is where it is, or why it is nowhere, and what happens next.
@@ -61,7 +61,7 @@ async def explain(
     """
     now = session.clock.wall()
     async with session.client() as client:
-        subject = await find(client, ref)
+        subject = await find(client, ref, EVERYTHING)
         around = await look_around(client, domains=subject.kind == CELL)
         rows = await _explained(client, subject, around, now)
     if session.output in (Output.TABLE, Output.WIDE):
@@ -109,6 +109,8 @@ async def _explained(
         return [await _instance(client, row, subject.lrp, around, now) for row in subject.instances]
     if subject.lrp is not None:
         return await _lrp(client, subject, around, now)
+    if subject.schedule is not None:
+        return await _schedule(client, subject.schedule, around, now)
     assert subject.cell is not None
     return await _cell(client, subject.cell, around, now)
 
@@ -162,11 +164,37 @@ async def _lrp(
     state = "STOPPED" if lrp.stopped else Rollout.State.Name(lrp.rollout.state)
     needed = await _needed(client, lrp.depends_on) if is_gated(lrp.rollout) else []
     depends = tuple(_dependency(*each) for each in needed)
-    rows = [Explained(lrp.process_guid, state, "", standing, "", depends)]
+    summary = _count(lrp, reply.instances)
+    rows = [Explained(lrp.process_guid, state, "", standing, "", depends, summary=summary)]
     for row in subject.instances:
         theirs = around.of_instance(row, lrp, reply.instances, now)
         cell_id = row.cell_id or row.placed_cell_id
         rows.append(Explained(instance_ref(row), instance_state(row), cell_id, theirs))
+    return rows
+
+
+def _count(lrp: DesiredLrp, instances: Iterable[ActualLrp]) -> str:
+    """`2 of 3 running and routable, rollout ROLLING`; of a stopped one that it is."""
+    if lrp.stopped:
+        return "STOPPED"
+    serving = sum(row.state == ActualLrp.RUNNING and row.routable for row in instances)
+    of = "" if lrp.mode == LrpDefinition.GLOBAL else f" of {lrp.instances}"
+    rolling = lrp.rollout.state != Rollout.DONE
+    rollout = f", rollout {Rollout.State.Name(lrp.rollout.state)}" if rolling else ""
+    return f"{serving}{of} running and routable{rollout}"
+
+
+async def _schedule(
+    client: "Client", schedule: TaskSchedule, around: Surroundings, now: float
+) -> list[Explained]:
+    """The schedule, and the tasks it has made that have not ended."""
+    state = "paused" if schedule.paused else "active"
+    rows = [Explained(schedule.name, state, "", around.of_schedule(schedule, now))]
+    for task in await client.tasks.list(domain=schedule.domain):
+        if task.schedule_name == schedule.name and task.state in (Task.PENDING, Task.RUNNING):
+            where = task.cell_id or task.placed_cell_id
+            state = Task.State.Name(task.state)
+            rows.append(Explained(task.task_guid, state, where, around.of_task(task, now)))
     return rows
 
 

@@ -26,12 +26,14 @@ class Explained:
     depends_on: tuple[str, ...] = ()
     due: tuple[str, ...] = ()  # what a brain would do about it at this moment
     placement: "PlacementView | None" = None
+    summary: str = ""  # of what has instances: how many of them serve
 
     def form(self) -> dict[str, Any]:
         """Every key always; times in seconds since 1970."""
         form: dict[str, Any] = {
             "name": self.name,
             "state": self.state,
+            "summary": self.summary,
             "cell_id": self.cell,
             "at_rest": self.standing.at_rest,
             "reason": self.standing.reason,
@@ -64,6 +66,8 @@ def headline(explained: Explained) -> str:
     if explained.cell:
         verb = "ran" if explained.state in _ENDED else "is"
         return f"{explained.name} {verb} on {explained.cell}"
+    if explained.summary:
+        return f"{explained.name}: {explained.summary}"
     view = explained.placement
     if view is None:
         return f"{explained.name} is {explained.state}"

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from diegod.cli.quantities import age
 from diegod.cli.render import Column, View
 from diegod.cli.views import since
 from diegod.models.json_form import json_form
+from diegod.models.schedule_slots import next_slot
 from diegod.v1.definition_pb2 import TaskParameter
 from diegod.v1.record_pb2 import TaskSchedule
 
@@ -19,6 +23,19 @@ def _state(schedule: TaskSchedule) -> str:
     return "paused" if schedule.paused else "active"
 
 
+def _next(schedule: TaskSchedule, now: float) -> str:
+    """`in 12h`; `due` until the brain has seen to it. Empty where no clock runs."""
+    slot = None if schedule.paused else next_slot(schedule)
+    if slot is None:
+        return ""
+    return f"in {age(slot - now)}" if slot > now else "due"
+
+
+def _next_stamp(schedule: TaskSchedule) -> str:
+    slot = None if schedule.paused else next_slot(schedule)
+    return Timestamp(seconds=int(slot)).ToJsonString() if slot is not None else ""
+
+
 def schedule_view(now: float) -> View[TaskSchedule]:
     return View(
         columns=[
@@ -28,6 +45,7 @@ def schedule_view(now: float) -> View[TaskSchedule]:
             Column("FIRED", lambda s: str(s.fired)),
             Column("SKIPPED", lambda s: str(s.skipped)),
             Column("MISSED", lambda s: str(s.missed)),
+            Column("NEXT SLOT", lambda s: _next(s, now)),
             Column("LAST SLOT", lambda s: since(s.last_slot, now)),
             Column("LAST TASK", lambda s: s.last_task_guid),
             Column("DOMAIN", lambda s: s.domain, wide=True),
@@ -48,6 +66,7 @@ def schedule_fields(schedule: TaskSchedule) -> Iterator[tuple[str, str]]:
     yield "when", _when(schedule)
     yield "state", _state(schedule)
     yield "overlap", "allowed" if schedule.allow_overlap else "not allowed"
+    yield "next slot", _next_stamp(schedule)
     yield "late", f"at most {schedule.late_ms / 1000:g} s"
     yield "parameters", " ".join(_parameter(each) for each in schedule.parameters)
     yield "rootfs", schedule.definition.task.rootfs

@@ -13,28 +13,32 @@ from diegod.cli.refs import chosen, not_found, split_instance
 from diegod.models.errors import DomainError, Reason
 from diegod.v1.cell_pb2 import CellStatus
 from diegod.v1.lrp_pb2 import GetLrpReply
-from diegod.v1.record_pb2 import ActualLrp, Task
+from diegod.v1.record_pb2 import ActualLrp, Task, TaskSchedule
 
 if TYPE_CHECKING:
     from diegod.client import Client
 
-TASK, LRP, CELL = "task", "lrp", "cell"
+TASK, LRP, CELL, SCHEDULE = "task", "lrp", "cell", "schedule"
+#: What has a life of its own on cells, and what runs it.
 _KINDS = (TASK, LRP, CELL)
+EVERYTHING = (*_KINDS, SCHEDULE)
+_NOUNS = {TASK: "task", LRP: "LRP", CELL: "cell", SCHEDULE: "schedule"}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Exactly one of the three is there. With `index`, that instance of the LRP."""
+    """Exactly one of the four is there. With `index`, that instance of the LRP."""
 
     ref: str
     task: Task | None = None
     lrp: GetLrpReply | None = None
     cell: CellStatus | None = None
+    schedule: TaskSchedule | None = None
     index: int | None = None
 
     @property
     def kind(self) -> str:
-        return TASK if self.task is not None else LRP if self.lrp is not None else CELL
+        return next(kind for kind in EVERYTHING if getattr(self, kind) is not None)
 
     @property
     def instances(self) -> list[ActualLrp]:
@@ -47,7 +51,7 @@ class Subject:
 async def find(client: "Client", ref: str, kinds: Sequence[str] = _KINDS) -> Subject:
     """Raises CliError: not found (3), ambiguous (2)."""
     kind, colon, rest = ref.partition(":")
-    if colon and kind in _KINDS:
+    if colon and kind in kinds:
         kinds, ref = [kind], rest
     name, index = split_instance(ref)
     if index is not None:
@@ -67,7 +71,12 @@ async def find(client: "Client", ref: str, kinds: Sequence[str] = _KINDS) -> Sub
 
 async def _exact(client: "Client", name: str, kinds: Sequence[str]) -> list[tuple[str, Any]]:
     """What has exactly this name, by kind."""
-    getters = {TASK: client.tasks.get, LRP: client.lrps.get, CELL: client.cells.get}
+    getters = {
+        TASK: client.tasks.get,
+        LRP: client.lrps.get,
+        CELL: client.cells.get,
+        SCHEDULE: client.schedules.get,
+    }
     found = await asyncio.gather(*(_or_none(getters[kind](name)) for kind in kinds))
     return [(kind, record) for kind, record in zip(kinds, found, strict=True) if record is not None]
 
@@ -85,7 +94,7 @@ async def _by_prefix(client: "Client", ref: str, kinds: Sequence[str]) -> tuple[
     known = await _known(client, kinds)
     names = [name for _, name in known]
     if not any(ref and name.startswith(ref) for name in names):
-        what = " or ".join({TASK: "task", LRP: "LRP", CELL: "cell"}[kind] for kind in kinds)
+        what = " or ".join(_NOUNS[kind] for kind in kinds)
         raise CliError(not_found(ref, names, what), NOT_FOUND)
     name = chosen(ref, names, "name")
     return next((kind, name) for kind, each in known if each == name)
@@ -99,4 +108,6 @@ async def _known(client: "Client", kinds: Sequence[str]) -> list[tuple[str, str]
         known += [(LRP, lrp.process_guid) for lrp in await client.lrps.list()]
     if CELL in kinds:
         known += [(CELL, status.cell.cell_id) for status in await client.cells.list()]
+    if SCHEDULE in kinds:
+        known += [(SCHEDULE, schedule.name) for schedule in await client.schedules.list()]
     return known

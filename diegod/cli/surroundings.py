@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from diegod.cli.quantities import age
+from diegod.models.schedule_slots import next_slot
 from diegod.models.standing import Facts, Standing, facts_of_brain, standing
 from diegod.v1.cell_pb2 import CellStatus
-from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Lock, Task
+from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Lock, Task, TaskSchedule
 
 if TYPE_CHECKING:
     from diegod.client import Client
@@ -63,6 +64,9 @@ class Surroundings:
 
     def of_lrp(self, lrp: DesiredLrp, instances: Sequence[ActualLrp], now: float) -> Standing:
         return standing(lrp, replace(self.facts, instances=instances), now)
+
+    def of_schedule(self, schedule: TaskSchedule, now: float) -> Standing:
+        return standing(schedule, replace(self.facts, next_slot=next_slot(schedule)), now)
 
     def of_cell(self, status: CellStatus, now: float) -> Standing:
         occupants = status.tasks + status.instances

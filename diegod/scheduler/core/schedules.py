@@ -2,29 +2,23 @@
 
 A slot is fired by one command that makes the task and moves `last_slot`, on the version of the
 schedule that it was decided on: so two brains can't fire it twice, and a brain that takes over
-decides from the row alone. Does not belong here: when slots are (`models.cron`).
+decides from the row alone. Does not belong here: when slots are (`models.schedule_slots`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import islice
 
 from diegod.internal.v1.command_pb2 import FireSchedule, SkipSlots
-from diegod.models.cron import problems, slots_between
+from diegod.models.schedule_slots import done_until, last_slot, next_slot, slots, unreadable
 from diegod.scheduler.core.decision import schedule_key
 from diegod.scheduler.core.repairs import Deadline, Sheet
-from diegod.scheduler.core.snapshot import seconds
 from diegod.v1.record_pb2 import TaskSchedule
 
 #: Slots that were missed are counted one by one up to here: a brain has other things to do.
 MISSED_COUNTED_MAX = 1000
 #: Cron's slots are whole minutes, so nothing is lost by looking past one by a second.
 _SECOND = 1.0
-_DAY_S = 86_400.0
-#: How far ahead or back a slot is looked for, step by step: 29 February may be 8 years away.
-_WINDOWS_S = (3600.0, _DAY_S, 32 * _DAY_S, 367 * _DAY_S, 9 * 366 * _DAY_S)
 
 
 @dataclass(frozen=True)
@@ -43,8 +37,7 @@ def repair_schedule(sheet: Sheet, name: str) -> None:
     if why := unreadable(schedule.cron, schedule.time_zone):
         sheet.troubles.append(f"schedule {name} is not fired: {why}")
         return
-    after = done_until(schedule)
-    slot = next_slot(schedule.cron, schedule.time_zone, after)
+    slot = next_slot(schedule)
     if slot is None:
         return
     if slot > sheet.now:
@@ -57,51 +50,16 @@ def repair_schedule(sheet: Sheet, name: str) -> None:
         _fire_or_skip(sheet, schedule, due.fire)
 
 
-def done_until(schedule: TaskSchedule) -> float:
-    """Every slot up to here has had its turn, or was before there was a schedule."""
-    return max(seconds(schedule.last_slot), seconds(schedule.created_at))
-
-
 def due_slots(schedule: TaskSchedule, now: float) -> Due:
     cron, zone, after = schedule.cron, schedule.time_zone, done_until(schedule)
     in_time = now - schedule.late_ms / 1000
-    fire = _last_slot(cron, zone, max(after, in_time - _SECOND), now)
+    fire = last_slot(cron, zone, max(after, in_time - _SECOND), now)
     if fire is not None and fire < in_time:
         fire = None
     until = now if fire is None else fire - _SECOND
-    missed = sum(1 for _ in islice(_slots(cron, zone, after, until), MISSED_COUNTED_MAX))
-    last_missed = (_last_slot(cron, zone, after, until) or 0.0) if missed else 0.0
+    missed = sum(1 for _ in islice(slots(cron, zone, after, until), MISSED_COUNTED_MAX))
+    last_missed = (last_slot(cron, zone, after, until) or 0.0) if missed else 0.0
     return Due(fire, missed, last_missed)
-
-
-@lru_cache(maxsize=10_000)
-def next_slot(cron: str, zone: str, after: float) -> float | None:
-    """The first slot after that moment; None: there is none for years. Kept, since it is asked for
-    again at each pass until that slot has come."""
-    for window_s in _WINDOWS_S:
-        for slot in _slots(cron, zone, after, after + window_s):
-            return slot
-    return None
-
-
-@lru_cache(maxsize=10_000)
-def unreadable(cron: str, zone: str) -> str:
-    """It was read when it was admitted; but this machine may not know every time zone."""
-    return "; ".join(f"{each.path}: {each.message}" for each in problems(cron, zone))
-
-
-def _last_slot(cron: str, zone: str, after: float, until: float) -> float | None:
-    for window_s in _WINDOWS_S:
-        last = None
-        for last in _slots(cron, zone, max(after, until - window_s), until):  # noqa: B007
-            pass
-        if last is not None or until - window_s <= after:
-            return last
-    return None
-
-
-def _slots(cron: str, zone: str, after: float, until: float) -> Iterator[float]:
-    return iter(slots_between(cron, zone, after, until)) if until > after else iter(())
 
 
 def _skip_missed(sheet: Sheet, schedule: TaskSchedule, due: Due) -> None:

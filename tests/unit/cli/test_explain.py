@@ -23,7 +23,7 @@ from diegod.v1.record_pb2 import (
     Task,
     Transition,
 )
-from diegod.v1.task_pb2 import GetTaskReply, ListTasksReply
+from diegod.v1.task_pb2 import GetScheduleReply, GetTaskReply, ListTasksReply
 from tests.unit.cli import records
 from tests.unit.cli.conftest import Run
 from tests.unit.client.fake_cluster import FakeCluster
@@ -62,6 +62,7 @@ class Plant:
         ]
         for each in self.cells:
             each.cell.optional_placement_tags[:] = []
+        self.schedule = records.a_schedule()
         self.status = GetStatusReply(brain_id="brain-1")
         self.story: list[Transition] = []
         lock = Lock(name="brain", owner="brain/brain-1", brain=BrainSettings(full_pass_s=20))
@@ -79,6 +80,9 @@ class Plant:
             "ClusterService/GetStatus": lambda r: self.status,
             "EventService/Story": lambda r: StoryReply(transitions=self.story),
             "DomainService/List": lambda r: records.domains(),
+            "TaskScheduleService/Get": lambda r: (
+                GetScheduleReply(schedule=self.schedule) if r.name == self.schedule.name else NONE
+            ),
         }
         cluster.streams = {
             "CellService/List": lambda r: [ListCellsReply(cells=self.cells)],
@@ -149,6 +153,26 @@ def test_an_lrp_and_each_of_its_instances(plant: Plant, run: Run) -> None:
     run("explain", "web").same_as("explain-lrp.table")
 
 
+def test_a_stopped_lrp_is_called_so(plant: Plant, run: Run) -> None:
+    plant.lrps["web"].desired_lrp.stopped = True
+    assert run("explain", "web").text.splitlines()[0] == "web: STOPPED"
+
+
+def test_a_schedule_says_when_its_next_slot_is(plant: Plant, run: Run) -> None:
+    plant.tasks = {
+        "nightly-1": records.a_task("nightly-1", state=Task.RUNNING, schedule_name="nightly"),
+        "other": records.a_task("other", state=Task.RUNNING),
+    }
+    run("explain", "nightly").same_as("explain-schedule.table")
+    assert run("explain", "schedule:nightly", "-o", "name").text == "nightly\nnightly-1\n"
+
+
+def test_a_schedule_that_only_people_dispatch_has_no_slot(plant: Plant, run: Run) -> None:
+    plant.schedule.cron = ""
+    text = run("explain", "nightly").text
+    assert "has no clock; it waits for: diegod task dispatch nightly" in text
+
+
 def test_no_brain_is_said(plant: Plant, run: Run) -> None:
     plant.status = GetStatusReply()
     result = run("explain", "big")
@@ -175,7 +199,7 @@ def test_a_paused_rollout_waits_for_a_person(plant: Plant, run: Run) -> None:
     paused = Rollout(state=Rollout.PAUSED, reason="no progress for 10 min")
     plant.lrps["web"].desired_lrp.rollout.CopyFrom(paused)
     text = run("explain", "web").text
-    assert "web is PAUSED" in text
+    assert text.splitlines()[0] == "web: 2 of 3 running and routable, rollout PAUSED"
     assert "diegod lrp resume web" in text
 
 
