@@ -14,45 +14,45 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from diegod.cli import errors
-from diegod.cli.errors import CliError, as_cli_error, one_line
-from diegod.cli.session import Invocation
-from diegod.cli.verbs import drop_stdout
+from diegod.cli.terminal import errors
+from diegod.cli.terminal.errors import CliError, as_cli_error, one_line
+from diegod.cli.terminal.session import Invocation
+from diegod.cli.terminal.verbs import drop_stdout
 from diegod.models.did_you_mean import closest
 
 #: What there is, as the help shows it: heading, then (name, module, what it is for).
 COMMANDS: dict[str, list[tuple[str, str, str]]] = {
     "TRY IT": [
         ("dev", "dev", "a cluster on this machine"),
-        ("status", "status", "the cluster on one screen"),
+        ("status", "look.status", "the cluster on one screen"),
         ("verify", "verify", "kill parts of a dev cluster, and count how often each task ran"),
-        ("doctor", "doctor", "what this host lacks, each with what cures it"),
+        ("doctor", "machine.doctor", "what this host lacks, each with what cures it"),
         ("version", "version", "client, server, API, plugin interface, store format"),
     ],
     "RUN": [
-        ("task", "task", "tasks: one-off work, started at most once"),
-        ("lrp", "lrp", "LRPs: long-running processes, N instances each"),
-        ("apply", "apply", "documents of any kind, in the order of depends_on"),
-        ("plan", "plan", "what apply would do, and nothing done"),
+        ("task", "task.look", "tasks: one-off work, started at most once"),
+        ("lrp", "lrp.look", "LRPs: long-running processes, N instances each"),
+        ("apply", "documents.apply", "documents of any kind, in the order of depends_on"),
+        ("plan", "documents.plan", "what apply would do, and nothing done"),
     ],
     "LOOK": [
-        ("cell", "cell", "cells: the machines that run containers"),
-        ("events", "events", "what happens in the cluster, as it happens"),
-        ("story", "story", "the life of one task or instance, each line with its cause"),
-        ("explain", "explain", "why it is where it is, or why it is nowhere"),
-        ("wait", "wait", "until something is healthy, completed, gone, empty …"),
-        ("visualize", "visualize", "zones, cells and a box an instance, live"),
+        ("cell", "cell.look", "cells: the machines that run containers"),
+        ("events", "look.events", "what happens in the cluster, as it happens"),
+        ("story", "look.story", "the life of one task or instance, each line with its cause"),
+        ("explain", "look.explain", "why it is where it is, or why it is nowhere"),
+        ("wait", "look.wait", "until something is healthy, completed, gone, empty …"),
+        ("visualize", "look.visualize", "zones, cells and a box an instance, live"),
     ],
     "PLATFORM": [
         ("domain", "domain", "domains: whose work it is, and whether it is complete"),
     ],
     "OPERATE": [
-        ("bbs", "bbs", "the BBS: the replicated store (bulletin board)"),
-        ("ca", "ca", "certificates: an offline CA for one cluster"),
-        ("config", "config", "the settings of this machine"),
-        ("context", "context", "which cluster the commands talk to"),
-        ("plugin", "plugin", "backends, checks and strategies that are installed"),
-        ("api", "api", "the .proto files, for clients in other languages"),
+        ("bbs", "bbs.app", "the BBS: the replicated store (bulletin board)"),
+        ("ca", "machine.ca", "certificates: an offline CA for one cluster"),
+        ("config", "machine.config", "the settings of this machine"),
+        ("context", "machine.context", "which cluster the commands talk to"),
+        ("plugin", "machine.plugin", "backends, checks and strategies that are installed"),
+        ("api", "machine.api", "the .proto files, for clients in other languages"),
     ],
 }
 _MODULES = {name: module for rows in COMMANDS.values() for name, module, _ in rows}
@@ -133,7 +133,7 @@ def root(
 
         print(f"diegod {__version__}")
     elif role or check or _named_on_command_line(context, "config"):
-        from diegod.cli.roles import check_roles, start_roles
+        from diegod.cli.machine.roles import check_roles, start_roles
 
         raise typer.Exit((check_roles if check else start_roles)(role or [], config))
     else:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from diegod.cli.errors import FAILED, CliError
-from diegod.cli.render import Table
-from diegod.cli.session import Output, Session
-from diegod.cli.verbs import verb
+from diegod.cli.terminal.errors import FAILED, CliError
+from diegod.cli.terminal.render import Table
+from diegod.cli.terminal.session import Output, Session
+from diegod.cli.terminal.verbs import verb
 
 _ABOUT = "A cluster on this machine: one process a part, loopback only."
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diegod.cli.errors import FAILED
-from diegod.cli.refs import chosen
-from diegod.cli.render import Column, View, print_fields, print_row, print_rows
-from diegod.cli.session import Output, Session
-from diegod.cli.verbs import noun, verb
-from diegod.cli.views import instance_view, since
+from diegod.cli.record.refs import chosen
+from diegod.cli.record.views import instance_view, since
+from diegod.cli.terminal.errors import FAILED
+from diegod.cli.terminal.render import Column, View, print_fields, print_row, print_rows
+from diegod.cli.terminal.session import Output, Session
+from diegod.cli.terminal.verbs import noun, verb
 from diegod.models.json_form import json_form
 from diegod.v1.domain_pb2 import DomainStatus
 from diegod.v1.record_pb2 import Domain

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diegod.cli.errors import FAILED, REFUSED, USAGE, CliError
-from diegod.cli.render import Table, print_json, print_yaml
-from diegod.cli.session import Output, Session
-from diegod.cli.verbs import noun, verb
+from diegod.cli.terminal.errors import FAILED, REFUSED, USAGE, CliError
+from diegod.cli.terminal.render import Table, print_json, print_yaml
+from diegod.cli.terminal.session import Output, Session
+from diegod.cli.terminal.verbs import noun, verb
 from diegod.config.contexts import Target
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from diegod import __version__
-from diegod.cli.errors import EXPECTED, CliError
-from diegod.cli.render import View, print_fields, print_row
-from diegod.cli.session import Output, Session, open_client
-from diegod.cli.verbs import single, verb
+from diegod.cli.terminal.errors import EXPECTED, CliError
+from diegod.cli.terminal.render import View, print_fields, print_row
+from diegod.cli.terminal.session import Output, Session, open_client
+from diegod.cli.terminal.verbs import single, verb
 from diegod.config.contexts import ContextError
 from diegod.contracts import INTERFACE_VERSION
 from diegod.models.json_form import json_form

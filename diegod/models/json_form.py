@@ -3,7 +3,7 @@
 `json_form` is what `-o json` prints: every field under its proto name, zeros too, 64-bit integers
 as numbers, enums as bare names, times in RFC 3339, null where nothing is. `spec_form` is what
 `show -o yaml` prints and `apply` reads: only what was given, under its kind.
-Pure; does not belong here: writing text (`diegod.cli.render`, `diegod.config.yaml_nodes`).
+Pure; does not belong here: writing text (`diegod.cli.terminal.render`, `diegod.config.yaml_nodes`).
 """
 
 from base64 import b64encode

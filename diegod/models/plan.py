@@ -1,8 +1,8 @@
 """What `apply` of a definition would do, before it is done: fields, instances, and how.
 
 The same rules as those by which the BBS stores a definition and the brain follows it, as a list
-for a person. Pure; does not belong here: asking the cluster (`diegod.cli.planning`), wording for
-a terminal (`diegod.cli.plan_text`), documents that have no instances (`plan_others.py`).
+for a person. Pure; does not belong here: asking the cluster (`diegod.cli.lrp.planning`), wording
+for a terminal (`diegod.cli.definition.plans`), documents without instances (`plan_others.py`).
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diegod.cli import app, session, version
+from diegod.cli import app, version
+from diegod.cli.terminal import session
 from diegod.client import Client
 from diegod.client.connect import Connection
 from diegod.config.contexts import Target

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diegod.cli.errors import REFUSED, CliError
+from diegod.cli.terminal.errors import REFUSED, CliError
 from diegod.cli.verify import dev_layout, report, seconds, unknown_rows
 from diegod.config.contexts import Target, TlsFiles
 from diegod.node.dev import layout as layouts
