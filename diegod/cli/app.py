@@ -1,6 +1,7 @@
 """The root of the command line: which commands there are, roles in the foreground, how all ends.
 
-Each noun is a module that is imported when it is used, so that `diegod --help` is quick.
+A command's module is imported when it is used, so that `diegod --help` is quick. A command that is
+one module stands beside this one; what is more is a package.
 """
 
 import sys
@@ -30,13 +31,13 @@ COMMANDS: dict[str, list[tuple[str, str, str]]] = {
         ("version", "version", "client, server, API, plugin interface, store format"),
     ],
     "RUN": [
-        ("task", "task.look", "tasks: one-off work, started at most once"),
-        ("lrp", "lrp.look", "LRPs: long-running processes, N instances each"),
+        ("task", "task.app", "tasks: one-off work, started at most once"),
+        ("lrp", "lrp.app", "LRPs: long-running processes, N instances each"),
         ("apply", "documents.apply", "documents of any kind, in the order of depends_on"),
         ("plan", "documents.plan", "what apply would do, and nothing done"),
     ],
     "LOOK": [
-        ("cell", "cell.look", "cells: the machines that run containers"),
+        ("cell", "cell.app", "cells: the machines that run containers"),
         ("events", "look.events", "what happens in the cluster, as it happens"),
         ("story", "look.story", "the life of one task or instance, each line with its cause"),
         ("explain", "look.explain", "why it is where it is, or why it is nowhere"),

@@ -14,6 +14,7 @@ from tests.repo import tree
 #: One thing that each contract forbids: file, import, and how the contract's name begins.
 VIOLATIONS = (
     ("diegod/rpc/__init__.py", "import diegod.node", "A layer imports only lower ones"),
+    ("diegod/cli/task/__init__.py", "import diegod.cli.lrp.look", "A command imports what all"),
     (
         "diegod/config/__init__.py",
         "import diegod.testing",

@@ -1,6 +1,6 @@
 """What is still on a cell that is being drained, and what each of it waits for. Pure.
 
-Does not belong here: asking for it again and again (`cell_control.py`).
+Does not belong here: asking for it again and again (`control.py`).
 """
 
 from collections.abc import Sequence

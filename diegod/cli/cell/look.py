@@ -1,22 +1,25 @@
-"""`diegod cell …`: looking at the machines that run containers."""
+"""`diegod cell ls|show`: looking at the machines that run containers."""
 
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from diegod.cli.cell import control
 from diegod.cli.cell.noun import app, find
-from diegod.cli.lrp.look import in_order
-from diegod.cli.record.views import cell_note, cell_view, instance_view, since, task_view
+from diegod.cli.record.views import (
+    cell_note,
+    cell_view,
+    instance_view,
+    instances_in_order,
+    since,
+    task_view,
+)
 from diegod.cli.terminal.quantities import amount_mb
 from diegod.cli.terminal.render import print_fields, print_row, print_rows
 from diegod.cli.terminal.session import Output, Session
 from diegod.cli.terminal.verbs import verb
 from diegod.v1.cell_pb2 import CellStatus
 from diegod.v1.record_pb2 import Cell, Task
-
-__all__ = ["app", "control", "find"]
 
 
 @verb(app, "ls", aliases=["list"])
@@ -41,7 +44,7 @@ async def show(session: Session, ref: Annotated[str, typer.Argument(metavar="CEL
         instances = await client.lrps.instances(cell_id=cell_id)
     print_fields(_fields(status, now))
     print()
-    print_rows(session, instance_view(now), in_order(instances))
+    print_rows(session, instance_view(now), instances_in_order(instances))
     going_on = [task for task in tasks if task.state in (Task.PENDING, Task.RUNNING)]
     if going_on:
         print()

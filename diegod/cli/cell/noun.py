@@ -1,4 +1,4 @@
-"""The noun `cell`, and how one is found. Looking: `cell.py`; changing: `cell_control.py`."""
+"""The noun `cell`, and how one is found. Looking: `look.py`; changing: `control.py`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,12 +1,10 @@
-"""Definitions from where people write them: spec files, flags, environment files."""
+"""Definitions from spec files. Does not belong here: flags and environment files (`flags.py`)."""
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from diegod.cli.terminal.errors import USAGE, CliError
 from diegod.config.spec import SpecFile, read_spec_file
-from diegod.models import admission
 from diegod.models.admission import Definition
 from diegod.v1.definition_pb2 import LrpDefinition, TaskDefinition, TaskScheduleDefinition
 
@@ -41,7 +39,7 @@ def read_documents(names: Sequence[str]) -> list[Definition]:
 
 def read_schedule(file: str, name: str) -> TaskScheduleDefinition:
     """The one document of a file as the schedule of this name: a task without its guid, or a whole
-    schedule. What is then still wrong is for `admitted` to tell. Raises CliError."""
+    schedule. What is then still wrong is for `flags.admitted` to tell. Raises CliError."""
     read = read_spec_file(file)
     problems = [line for line in read.problems if not _GIVEN_BY_NAME.search(line)]
     problems += [
@@ -80,30 +78,3 @@ def _of_other_kind(file: SpecFile, kind: str) -> list[str]:
         for document in file.documents
         if kind and document.kind in _OTHER_COMMAND and document.kind != kind
     ]
-
-
-def admitted(definition: Definition) -> None:
-    """Refuse what was put together from flags, before it is sent."""
-    if problems := admission.problems(definition):
-        raise CliError("nothing was stored", USAGE, [str(each) for each in problems])
-
-
-def environment(
-    given: Sequence[str], files: Sequence[Path], own: Mapping[str, str]
-) -> dict[str, str]:
-    """`-e NAME=VALUE` over `--env-file`; `-e NAME` alone passes on our own value."""
-    variables: dict[str, str] = {}
-    for file in files:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip() and not line.lstrip().startswith("#"):
-                _add(variables, line.strip(), own, f"{file}:{number}")
-    for each in given:
-        _add(variables, each, own, "-e")
-    return variables
-
-
-def _add(variables: dict[str, str], text: str, own: Mapping[str, str], where: str) -> None:
-    name, equals, value = text.partition("=")
-    if not equals and name not in own:
-        raise CliError(f"{where}: {name} is not set here; write NAME=VALUE", USAGE)
-    variables[name] = value if equals else own[name]

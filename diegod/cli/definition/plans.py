@@ -1,13 +1,23 @@
-"""Plans on stdout: lines for people, one object each for programs."""
+"""Plans on stdout: lines for people, one object each for programs; and the end of a refused one."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from diegod.cli.record.views import instances_text
-from diegod.cli.terminal.errors import one_line
+from diegod.cli.terminal.errors import REFUSED, CliError, one_line
 from diegod.cli.terminal.render import View, print_rows
 from diegod.cli.terminal.session import Output, Session
 from diegod.models.plan import Action, InstanceStep, Plan, Step
+
+#: Of `plan --exit-code`: apply would change something.
+WOULD_CHANGE = 10
+
+
+def refuse(plans: Sequence[Plan]) -> None:
+    """CliError if apply would be refused."""
+    refused = [each.refusal for each in plans if each.refusal]
+    if refused:
+        raise CliError("apply would be refused", REFUSED, refused)
 
 
 def print_plans(

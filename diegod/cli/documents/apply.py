@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diegod.cli.definition.files import read_documents
+from diegod.cli.definition.plans import refuse
 from diegod.cli.documents.kinds import apply_one, ordered, plan_of, refused
-from diegod.cli.lrp.apply import watched
-from diegod.cli.lrp.planning import refuse
+from diegod.cli.lrp.store import watched
 from diegod.cli.terminal.session import Session
 from diegod.cli.terminal.verbs import single, verb
 from diegod.models.apply_order import Document

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from diegod.cli.lrp.apply import store
 from diegod.cli.lrp.planning import lrp_plan_of
+from diegod.cli.lrp.store import store
 from diegod.cli.terminal.errors import REFUSED, USAGE, CliError
 from diegod.cli.terminal.session import Session
 from diegod.models.admission import fill_defaults

@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from diegod.cli.definition.files import read_documents
-from diegod.cli.definition.plans import print_plans
+from diegod.cli.definition.plans import WOULD_CHANGE, print_plans, refuse
 from diegod.cli.documents.kinds import ordered, plan_of
-from diegod.cli.lrp.planning import WOULD_CHANGE, refuse
 from diegod.cli.terminal.session import Session
 from diegod.cli.terminal.verbs import single, verb
 

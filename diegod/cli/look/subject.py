@@ -1,6 +1,6 @@
 """What a person means by a REF, of whatever kind: `web`, `web/0`, a guid, `task:web`, `cell:c-1`.
 
-Does not belong here: the commands that know the kind beforehand (`task_app.find` and its like).
+Does not belong here: the commands that know the kind beforehand (`task/noun.py` and its like).
 """
 
 import asyncio

@@ -1,20 +1,26 @@
 """`diegod lrp run|apply|plan|update`: what gives an LRP a definition."""
 
-import asyncio
 import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from diegod.cli.definition.files import admitted, environment, read_lrps
-from diegod.cli.definition.plans import print_plans
+from diegod.cli.definition.files import read_lrps
+from diegod.cli.definition.flags import (
+    DEFAULT_ROOTFS,
+    EnvFileOption,
+    EnvOption,
+    MemoryOption,
+    admitted,
+    environment,
+    memory_of,
+)
+from diegod.cli.definition.plans import WOULD_CHANGE, print_plans, refuse
 from diegod.cli.lrp.command import NameThenOptions
 from diegod.cli.lrp.flags import check as check_flag
 from diegod.cli.lrp.flags import port_mapping
-from diegod.cli.lrp.noun import DetachOption, NameArgument, app, find, present, print_changed
-from diegod.cli.lrp.planning import WOULD_CHANGE, lrp_plan_of, refuse
+from diegod.cli.lrp.noun import DetachOption, NameArgument, app, find
+from diegod.cli.lrp.planning import lrp_plan_of
 from diegod.cli.lrp.policy import (
     CanariesOption,
     InFlightOption,
@@ -24,22 +30,12 @@ from diegod.cli.lrp.policy import (
     UnavailableOption,
     policy,
 )
-from diegod.cli.lrp.watch import wait_until_up
-from diegod.cli.task.look import DEFAULT_ROOTFS, memory_of
-from diegod.cli.terminal.errors import FAILED, REFUSED, USAGE, CliError
+from diegod.cli.lrp.store import store, watched
+from diegod.cli.terminal.errors import USAGE, CliError
 from diegod.cli.terminal.session import Session
 from diegod.cli.terminal.verbs import WorkDomainOption, verb
 from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
-from diegod.v1.record_pb2 import DesiredLrp
 
-if TYPE_CHECKING:
-    from diegod.client import Client
-
-MemoryOption = Annotated[
-    str, typer.Option("-m", "--memory-mb", metavar="MB", help="256, or 1g.")
-]
-EnvOption = Annotated[list[str] | None, typer.Option("-e", "--env", metavar="NAME=VALUE")]
-EnvFileOption = Annotated[list[Path] | None, typer.Option("--env-file", metavar="FILE")]
 AtOption = Annotated[
     int | None,
     typer.Option(
@@ -204,54 +200,3 @@ def _set_order(
             into.ClearField("max_unavailable")  # its default is another one for each order
     if on_failure:
         into.on_failure = asked.on_failure
-
-
-async def store(
-    session: Session,
-    client: "Client",
-    definition: LrpDefinition,
-    *,
-    at: int | None,
-    cause: str = "diegod lrp apply",
-) -> DesiredLrp:
-    """Desire it, if it is still as it was when somebody looked: at `at`, or now."""
-    guid = definition.process_guid
-    if at is None or at == 0:
-        found = await present(client, guid)
-        revision = found.desired_lrp.provenance.revision if found else 0
-        if at == 0 and revision:
-            raise CliError(
-                f"{guid} is at revision {revision}, and --at 0 is for one that is not there yet. "
-                f"diegod lrp plan",
-                REFUSED,
-            )
-    else:
-        revision = at
-    reply = await client.lrps.desire(definition, expected_revision=revision, cause=cause)
-    if reply.already_there:
-        session.say(f"{guid}: no change")
-    return reply.desired_lrp
-
-
-async def watched(
-    session: Session, client: "Client", stored: Sequence[DesiredLrp], *, detach: bool
-) -> None:
-    """See them come up together; then the records, for programs."""
-    if not detach:
-        await all_up(session, client, stored)
-    print_changed(session, list(stored))
-
-
-async def all_up(session: Session, client: "Client", lrps: Sequence[DesiredLrp]) -> None:
-    """Wait for each; of several failures each is told, and the first decides the status."""
-    waits = (wait_until_up(session, client, lrp) for lrp in lrps)
-    results = await asyncio.gather(*waits, return_exceptions=True)
-    failures = [each for each in results if isinstance(each, BaseException)]
-    for failure in failures:
-        if not isinstance(failure, CliError) or len(failures) == 1:
-            raise failure
-    if failures:
-        first = failures[0]
-        status = first.status if isinstance(first, CliError) else FAILED
-        lines = [str(each) for each in failures]
-        raise CliError(f"{len(failures)} of {len(lrps)} LRPs are not up", status, lines)

@@ -1,27 +1,26 @@
-"""`diegod lrp …`: looking at long-running processes, and scaling them.
-
-The other verbs are registered by the modules that are imported for it.
-"""
+"""`diegod lrp ls|ps|show|scale|logs`: looking at long-running processes, and scaling them."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-from diegod.cli.lrp import apply, end, rollout
 from diegod.cli.lrp.noun import NameArgument, app, find, print_changed
 from diegod.cli.lrp.table import lrp_fields
 from diegod.cli.record.refs import split_instance
 from diegod.cli.record.surroundings import standings_of_instances
-from diegod.cli.record.views import instance_ref, instance_view, instances_text, lrp_view
+from diegod.cli.record.views import (
+    instance_ref,
+    instance_view,
+    instances_in_order,
+    instances_text,
+    lrp_view,
+)
 from diegod.cli.terminal.errors import NOT_FOUND, CliError
 from diegod.cli.terminal.render import print_fields, print_json, print_row, print_rows, print_yaml
 from diegod.cli.terminal.session import Output, Session
 from diegod.cli.terminal.verbs import DomainOption, verb
 from diegod.models.json_form import json_form, spec_form
-from diegod.v1.record_pb2 import ActualLrp
-
-__all__ = ["app", "apply", "end", "find", "in_order", "rollout"]
 
 
 @verb(app, "ls", aliases=["list"])
@@ -47,11 +46,7 @@ async def ps(
         now, standings = session.clock.wall(), None
         if session.output is Output.WIDE:
             standings = await standings_of_instances(client, rows, now)
-    print_rows(session, instance_view(now, standings), in_order(rows))
-
-
-def in_order(rows: list[ActualLrp]) -> list[ActualLrp]:
-    return sorted(rows, key=lambda row: (row.process_guid, row.index, row.presence))
+    print_rows(session, instance_view(now, standings), instances_in_order(rows))
 
 
 @verb(app, "show")
@@ -70,7 +65,7 @@ async def show(session: Session, name: NameArgument) -> None:
     else:
         print_fields(lrp_fields(desired))
         print()
-        rows = in_order(list(reply.instances))
+        rows = instances_in_order(list(reply.instances))
         print_rows(session, instance_view(session.clock.wall()), rows)
 
 
@@ -106,7 +101,8 @@ async def logs(
     name, index = split_instance(ref)
     async with session.client() as client:
         reply = await find(client, name)
-        rows = [row for row in in_order(list(reply.instances)) if index in (None, row.index)]
+        rows = [row for row in reply.instances if index in (None, row.index)]
+        rows = instances_in_order(rows)
         if not rows:
             guid = reply.desired_lrp.process_guid
             raise CliError(f"no instance {ref}. diegod lrp ps {guid}", NOT_FOUND)

@@ -1,7 +1,7 @@
 """The noun `lrp`, and what several of its verbs share: finding one, waiting or not, its records.
 
-The verbs themselves: `lrp.py` (looking), `lrp_apply.py` (definitions), `lrp_rollout.py` (versions),
-`lrp_end.py` (stopping and removing).
+The verbs themselves: `look.py` (looking), `apply.py` (definitions), `rollout.py` (versions),
+`end.py` (removing).
 """
 
 from typing import TYPE_CHECKING, Annotated

@@ -1,19 +1,14 @@
-"""Plans from what a cluster has now: the asking. The deciding is in `models/plan.py`."""
+"""The plan for an LRP from what a cluster has now: the asking. `models/plan.py` decides."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from diegod.cli.lrp.noun import present
-from diegod.cli.terminal.errors import REFUSED, CliError
 from diegod.models.admission import fill_defaults
 from diegod.models.plan import Plan, plan
 from diegod.v1.definition_pb2 import LrpDefinition
 
 if TYPE_CHECKING:
     from diegod.client import Client
-
-#: Of `plan --exit-code`: apply would change something.
-WOULD_CHANGE = 10
 
 
 async def lrp_plan_of(client: "Client", definition: LrpDefinition) -> Plan:
@@ -25,10 +20,3 @@ async def lrp_plan_of(client: "Client", definition: LrpDefinition) -> Plan:
     if found is None:
         return plan(None, (), new)
     return plan(found.desired_lrp, list(found.instances), new)
-
-
-def refuse(plans: Sequence[Plan]) -> None:
-    """CliError if apply would be refused."""
-    refused = [each.refusal for each in plans if each.refusal]
-    if refused:
-        raise CliError("apply would be refused", REFUSED, refused)

@@ -1,6 +1,6 @@
 """Is an LRP up? What a watcher has seen so far, and what it means for the command. Pure.
 
-Time is handed in. Does not belong here: watching and printing (`lrp_watch.py`).
+Time is handed in. Does not belong here: watching and printing (`watch.py`).
 
 A first version is up as soon as its instances run. One that takes another's place is up when the
 brain says so: only it knows how long they have to be healthy, and whether it goes back.

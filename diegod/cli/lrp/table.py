@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from diegod.cli.record.views import other_states, running_of
-from diegod.cli.task.table import dependency_text
+from diegod.cli.record.views import dependency_text, other_states, running_of
 from diegod.cli.terminal.quantities import amount_mb
 from diegod.v1.definition_pb2 import Check
 from diegod.v1.record_pb2 import DesiredLrp, Rollout

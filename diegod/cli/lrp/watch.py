@@ -2,20 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from diegod.cli.lrp.ending import Ending
 from diegod.cli.lrp.progress import Progress
 from diegod.cli.record.views import instances_text
 from diegod.cli.terminal.errors import CliError
 from diegod.cli.terminal.session import Session
-from diegod.cli.terminal.verdict import Verdict, Watcher
+from diegod.cli.terminal.verdict import Verdict
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.event_pb2 import WatchReply
-from diegod.v1.record_pb2 import ActualLrp, DesiredLrp
+from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp
 
 if TYPE_CHECKING:
     from diegod.client import Client
+
+
+class Watcher(Protocol):
+    """Looks at one change after the other. `now` is any clock that does not jump."""
+
+    def observe(self, change: Change, now: float) -> list[str]: ...
+
+    def verdict(self, now: float) -> Verdict | None: ...
+
+    def deadline(self) -> float | None: ...
 
 
 async def wait_until_up(session: Session, client: "Client", desired: DesiredLrp) -> None:

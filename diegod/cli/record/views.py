@@ -1,6 +1,6 @@
 """Which columns each kind of record has, and what stands in them.
 
-Pure: the present time is handed in. Does not belong here: printing (`render.py`).
+Pure: the present time is handed in. Does not belong here: printing (`terminal/render.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from diegod.cli.terminal.quantities import age, amount_mb
 from diegod.cli.terminal.render import Column, View
 from diegod.models.json_form import json_form
 from diegod.v1 import cell_pb2, record_pb2
+from diegod.v1.definition_pb2 import Dependency
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Task
 
 R = TypeVar("R")
@@ -41,6 +42,14 @@ def task_result(task: Task) -> str:
     if has_own_status(task):
         return f"exit status {task.exit_status}"
     return f"failed: {task.failure_reason}" if task.failed else "succeeded"
+
+
+def dependency_text(dependency: Dependency) -> str:
+    """`lrp db`, `task schema-17 (SUCCEEDED)`."""
+    what = f"lrp {dependency.lrp}" if dependency.lrp else f"task {dependency.task}"
+    if dependency.condition == Dependency.DEFAULT:
+        return what
+    return f"{what} ({Dependency.Condition.Name(dependency.condition)})"
 
 
 def task_view(now: float, standings: Mapping[str, str] | None = None) -> View[Task]:
@@ -164,6 +173,10 @@ def instance_view(now: float, standings: Mapping[str, str] | None = None) -> Vie
         form=json_form,
         nothing="no instances",
     )
+
+
+def instances_in_order(rows: list[ActualLrp]) -> list[ActualLrp]:
+    return sorted(rows, key=lambda row: (row.process_guid, row.index, row.presence))
 
 
 def _of(used: int, capacity: int) -> str:

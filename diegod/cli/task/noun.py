@@ -1,7 +1,7 @@
 """The noun `task`, and what several of its verbs share: finding one, its records.
 
-The verbs themselves: `task.py` (running and looking), `task_submit.py` (many, by files),
-`task_end.py` (cancelling and removing), `task_schedule.py` (schedules and dispatch).
+The verbs themselves: `run.py`, `look.py`, `submit.py` (many, by files), `end.py` (cancelling and
+removing), `schedule.py` (schedules and dispatch).
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +10,6 @@ import typer
 
 from diegod.cli.record.refs import chosen
 from diegod.cli.record.views import task_view
-from diegod.cli.terminal.errors import USAGE, CliError
-from diegod.cli.terminal.quantities import memory_mb
 from diegod.cli.terminal.render import print_rows
 from diegod.cli.terminal.session import Output, Session
 from diegod.cli.terminal.verbs import noun
@@ -28,14 +26,6 @@ RefsArgument = Annotated[list[str], typer.Argument(metavar="REF", help="Guids or
 
 #: Cancels and deletions under way at a time.
 AT_ONCE = 32
-
-
-def memory_of(text: str) -> int:
-    """-m as megabytes."""
-    try:
-        return memory_mb(text)
-    except ValueError as error:
-        raise CliError(f"-m: {error}", USAGE) from None
 
 
 def print_changed(session: Session, tasks: list[Task], what: str) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from diegod.cli.definition.files import admitted, read_schedule
+from diegod.cli.definition.files import read_schedule
+from diegod.cli.definition.flags import admitted
 from diegod.cli.record.refs import chosen
 from diegod.cli.record.views import task_view
 from diegod.cli.task.noun import app

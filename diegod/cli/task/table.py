@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from diegod.cli.record.views import task_result
+from diegod.cli.record.views import dependency_text, task_result
 from diegod.cli.terminal.quantities import amount_mb
 from diegod.models.field_rules import shortened
-from diegod.v1.definition_pb2 import Dependency
 from diegod.v1.record_pb2 import Callback, Task
 
 
@@ -37,14 +36,6 @@ def task_fields(task: Task) -> Iterator[tuple[str, str]]:
     yield "revision", str(task.provenance.revision)
     yield "last changed by", task.provenance.by
     yield "because", task.provenance.cause
-
-
-def dependency_text(dependency: Dependency) -> str:
-    """`lrp db`, `task schema-17 (SUCCEEDED)`."""
-    what = f"lrp {dependency.lrp}" if dependency.lrp else f"task {dependency.task}"
-    if dependency.condition == Dependency.DEFAULT:
-        return what
-    return f"{what} ({Dependency.Condition.Name(dependency.condition)})"
 
 
 def _callback(callback: Callback) -> str:

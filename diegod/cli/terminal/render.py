@@ -1,7 +1,7 @@
 """Records on stdout: columns for people, JSON and YAML for programs, names for shells.
 
 Columns are plain text and never cut, so that `| grep` finds what is there; colour is for
-terminals. Does not belong here: which columns a kind of record has (`views.py`).
+terminals. Does not belong here: which columns a kind of record has (`record/views.py`).
 """
 
 import json
