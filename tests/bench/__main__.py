@@ -7,6 +7,7 @@ from diegod.telemetry import logs
 from tests.bench import (
     at_rest,
     convergence,
+    slices,
     first_container,
     instances,
     lost,
@@ -22,6 +23,7 @@ _SECTIONS = {
     "at_rest": at_rest.run,
     "convergence": convergence.run,
     "lost": lost.run,
+    "slices": slices.run,
 }
 
 
