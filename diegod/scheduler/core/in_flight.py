@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
 from diegod.scheduler.core.auction import Placement
+from diegod.scheduler.core.breaks import Steps, in_one_go, in_portions
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.decision import (
     Decision,
@@ -78,13 +79,19 @@ class InFlight:
     def land(self, snapshot: Snapshot, now: float) -> list[Key]:
         """Forgets what the snapshot shows, and what there is no use in waiting for any longer;
         returns the keys of the latter, since no change will bring them up again."""
+        return in_one_go(self.landing(snapshot, now))
+
+    def landing(self, snapshot: Snapshot, now: float) -> Steps[list[Key]]:
+        """The same, step by step."""
         overdue: dict[Key, None] = {}
-        for about, flight in list(self._flights.items()):
-            if _is_seen(snapshot, flight):
-                del self._flights[about]
-            elif now >= flight.until:
-                del self._flights[about]
-                overdue[flight.decision.key] = None
+        for portion in in_portions(list(self._flights.items())):
+            yield
+            for about, flight in portion:
+                if _is_seen(snapshot, flight):
+                    del self._flights[about]
+                elif now >= flight.until:
+                    del self._flights[about]
+                    overdue[flight.decision.key] = None
         return sorted(overdue)
 
     def next_at(self) -> float | None:
