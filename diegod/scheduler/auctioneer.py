@@ -46,7 +46,7 @@ class Auctioneer:
         """On the cells as they are with all that is on its way to them."""
         cells = CellTable.of(snapshot)
         yield
-        in_flight.book_into(cells)
+        yield from in_flight.booking_into(cells)
         return (yield from holding(lots, cells, self._rules))
 
 

@@ -23,7 +23,7 @@ _PAUSE_S = 0.2
 _PORTION = 250
 #: After so many the garbage collector is told that rows are here to stay. It would walk all of them
 #: again and again, for a sixth of a second each time, and find nothing: rows have no cycles.
-_SETTLED = 10_000
+_SETTLED = 5_000
 
 log = structlog.get_logger("diegod.scheduler")
 

@@ -74,6 +74,7 @@ class Term:
         self._began_at: float | None = None  # in replicated time, which the first round knows
         self._retry_refused = False
         self._retry_refused_at = 0.0
+        self._overdue: list[Key] = []  # decided, and neither refused nor seen for too long
 
     async def work(self) -> str:
         """Rounds without end; returns why it had to stop.
@@ -103,6 +104,8 @@ class Term:
         woken.clear()
 
     def _idle_s(self) -> float:
+        if self._overdue:
+            return 0.0
         elapsed = self._clock.monotonic()
         idle_s = self._full_pass_at - elapsed
         if (at := self._agenda.next_at()) is not None:
@@ -118,8 +121,8 @@ class Term:
     async def _round(self) -> None:
         """Everything that has arrived and become due meanwhile, at once."""
         bulletin, elapsed = self._bulletin, self._clock.monotonic()
-        with bulletin.held():
-            overdue = await self._breaks.over(self.in_flight.landing(bulletin.snapshot, elapsed))
+        await self._land()
+        overdue, self._overdue = self._overdue, []
         keys = bulletin.take_touched() + self._agenda.take_due(bulletin.now()) + overdue
         keys += self.callbacks.take_postponed()
         self._retry_refused |= bulletin.take_room_grew() or bool(overdue)
@@ -129,6 +132,12 @@ class Term:
         await self._tell_of_callbacks()
         await self._converge(all_keys(bulletin.snapshot) if is_full else keys)
         await self._hold_auction(is_full)
+
+    async def _land(self) -> None:
+        elapsed = self._clock.monotonic()
+        with self._bulletin.held():
+            landing = self.in_flight.landing(self._bulletin.snapshot, elapsed)
+            self._overdue += await self._breaks.over(landing)
 
     async def _converge(self, keys: Iterable[Key]) -> None:
         for part in sliced(self._bulletin.snapshot, keys, self._pace.rows):
@@ -177,6 +186,7 @@ class Term:
 
     async def _hold_auction(self, is_full: bool) -> None:
         for lots in self._auctioneer.slices(await self._choose(is_full)):
+            await self._land()  # what need not be booked any more
             with self._bulletin.held():
                 snapshot = self._bulletin.snapshot
                 auction = self._auctioneer.holding(snapshot, self.in_flight, lots)

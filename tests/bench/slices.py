@@ -165,6 +165,8 @@ async def run() -> Iterator[str]:
             instance = _runs(process, index, number)
             board.put("actual_lrp", instance.instance_guid, instance)
             number += 1
+    gc.collect()
+    gc.freeze()  # the board is not the brain's
     brain = Brain(
         BeyondBbs(board), SystemClock(), RandomIds(), "brain-1", {"spread": Spread()}, BUILTIN, "spread"
     )
@@ -184,8 +186,6 @@ async def run() -> Iterator[str]:
         witness.held.clear()
 
     await measured("it begins")
-    gc.collect(); gc.freeze()
-    witness.held.clear()
     people = People(board)
     for n in range(3):
         people.lose(cell_name(n))

@@ -23,6 +23,8 @@ from diegod.scheduler.core.decision import (
 from diegod.scheduler.core.snapshot import Key, Snapshot
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Task, TaskSchedule
 
+_BOOKED_AT_ONCE = 10
+
 
 @dataclass
 class _Flight:
@@ -99,10 +101,16 @@ class InFlight:
 
     def book_into(self, cells: CellTable) -> None:
         """What is on its way to a cell takes room there already."""
-        for flight in self._flights.values():
-            placement = flight.placement
-            if placement is not None and (row := cells.row_of.get(placement.cell_id)) is not None:
-                cells.book(row, placement.lot.work)
+        in_one_go(self.booking_into(cells))
+
+    def booking_into(self, cells: CellTable) -> Steps[None]:
+        """The same, step by step: a process that was not booked before is looked at on all cells."""
+        placements = [each.placement for each in self._flights.values() if each.placement]
+        for portion in in_portions(placements, _BOOKED_AT_ONCE):
+            yield
+            for placement in portion:
+                if (row := cells.row_of.get(placement.cell_id)) is not None:
+                    cells.book(row, placement.lot.work)
 
     def _give_up(self, flight: _Flight, now: float) -> None:
         flight.placement, flight.given_up = None, True
