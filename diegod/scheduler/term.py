@@ -12,7 +12,7 @@ import structlog
 
 from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.models.errors import DomainError, Reason
-from diegod.models.mass_loss import MassLoss
+from diegod.models.mass_loss import MassLoss, mass_loss
 from diegod.scheduler.auctioneer import Auctioneer, refusals_to_write
 from diegod.scheduler.bulletin import Bulletin
 from diegod.scheduler.callbacks import Callbacks
@@ -185,32 +185,42 @@ class Term:
             self._full_pass_at = 0.0  # what was held back is due now
 
     async def _hold_auction(self, is_full: bool) -> None:
-        for lots in self._auctioneer.slices(await self._choose(is_full)):
+        lots, is_loss = await self._choose(is_full)
+        for part in self._auctioneer.slices(lots):
             await self._land()  # what need not be booked any more
             with self._bulletin.held():
+                if self._is_mass_loss() and not is_loss:
+                    return  # it began meanwhile, and its change begins another round
                 snapshot = self._bulletin.snapshot
-                auction = self._auctioneer.holding(snapshot, self.in_flight, lots)
+                auction = self._auctioneer.holding(snapshot, self.in_flight, part)
                 plan = await self._breaks.over(auction)
             errands: list[Errand] = [(each.decision(), each) for each in plan.placements]
             refusals = refusals_to_write(plan, with_figures=is_full)
             await self._carry_out(errands + [(each, None) for each in refusals])
             await asyncio.sleep(0)
 
-    async def _choose(self, is_full: bool) -> list[Lot]:
+    async def _choose(self, is_full: bool) -> tuple[list[Lot], bool]:
+        """What to put up, and whether a mass loss held some of it back."""
         elapsed = self._clock.monotonic()
         retry = is_full or (self._retry_refused and elapsed >= self._retry_refused_at)
         if retry:
             self._retry_refused = False
             self._retry_refused_at = elapsed + _RETRY_REFUSED_EVERY_S
-        choice = self._auctioneer.choosing(
-            self._bulletin.snapshot,
-            self.in_flight,
-            self._bulletin.now(),
-            retry_refused=retry,
-            hold_replacements=self.mass_loss is not None,
-        )
         with self._bulletin.held():
-            return await self._breaks.over(choice)
+            is_loss = self._is_mass_loss()
+            choice = self._auctioneer.choosing(
+                self._bulletin.snapshot,
+                self.in_flight,
+                self._bulletin.now(),
+                retry_refused=retry,
+                hold_replacements=is_loss,
+            )
+            return await self._breaks.over(choice), is_loss
+
+    def _is_mass_loss(self) -> bool:
+        """At this moment, whatever the slice of convergence before has seen."""
+        snapshot, now = self._bulletin.snapshot, self._bulletin.now()
+        return mass_loss(snapshot.missing, snapshot.present_count, now, self._limits) is not None
 
     async def _carry_out(self, errands: Sequence[Errand]) -> None:
         """In bulk and in order, without what is under way already. After a failure the rest waits:

@@ -104,7 +104,7 @@ class InFlight:
         in_one_go(self.booking_into(cells))
 
     def booking_into(self, cells: CellTable) -> Steps[None]:
-        """The same, step by step: a process that was not booked before is looked at on all cells."""
+        """The same, step by step: a process is looked at on all cells first."""
         placements = [each.placement for each in self._flights.values() if each.placement]
         for portion in in_portions(placements, _BOOKED_AT_ONCE):
             yield

@@ -693,7 +693,7 @@ class TestABbsThatFails:
             bbs.submit_fails, bbs.calls = Reason.UNAVAILABLE, []
             cluster.people.lrp("web", 1200)
             await asyncio.sleep(0.9)
-            assert bbs.calls == [500]
+            assert bbs.calls == [200]
             bbs.submit_fails = None
             await cluster.until(lambda: len(cluster.board.instances("web")) == 1200, 3.0)
 
