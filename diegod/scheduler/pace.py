@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 #: How long the loop is held in one go: less than half of what others must be able to wait, since
 #: a step that has begun is finished first.
-_HELD_S = 0.008
+HELD_S = 0.008
 _ROWS_MIN, _ROWS_MAX = 50, 5_000
 
 
 class Pace:
     """Rows a slice, by how long the slices before took."""
 
-    def __init__(self, slice_s: float = _HELD_S) -> None:
+    def __init__(self, slice_s: float = HELD_S) -> None:
         self._slice_s = slice_s  # what is aimed at
         self._rows = 500
 
@@ -35,7 +35,7 @@ class Pace:
 class Breaks:
     """Does work in steps, and lets others have the loop whenever it has held it for long enough."""
 
-    def __init__(self, clock: Clock, held_s: float = _HELD_S) -> None:
+    def __init__(self, clock: Clock, held_s: float = HELD_S) -> None:
         self._clock = clock
         self._held_s = held_s
         self.worked_s = 0.0  # for the work before, without its breaks

@@ -7,10 +7,10 @@ from diegod.telemetry import logs
 from tests.bench import (
     at_rest,
     convergence,
-    slices,
     first_container,
     instances,
     lost,
+    slices,
     tasks,
     writes,
 )

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from diegod.scheduler.core.convergence import all_keys, converge, sliced
+from diegod.scheduler.core.convergence import all_keys, converge, converging, sliced
 from diegod.scheduler.core.snapshot import CELL, Key, Snapshot
-from diegod.scheduler.pace import Pace
+from diegod.scheduler.pace import HELD_S, Pace
 from diegod.v1.definition_pb2 import UpdatePolicy
 from diegod.v1.record_pb2 import (
     ActualLrp,
@@ -78,16 +78,20 @@ def _measured() -> list[str]:
 def _pass_over(
     snapshot: Snapshot, keys: Iterable[Key], clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:
-    """How long the loop is held each time: the making of a slice is part of it."""
+    """How long the loop is held each time, with breaks as a term takes them (`Breaks`): the making
+    of a slice is part of it."""
     pace, taken = Pace(), []
     began = clock()
     for part in sliced(snapshot, keys, pace.rows):
-        converging = clock()
-        converge(snapshot, part, NOW)
+        slice_began = clock()
+        for _ in converging(snapshot, part, NOW):
+            if (now := clock()) - began >= HELD_S:
+                taken.append(now - began)
+                began = clock()
         now = clock()
-        pace.took(now - converging)
+        pace.took(now - slice_began)
         taken.append(now - began)
-        began = now
+        began = clock()
     return taken
 
 

@@ -10,6 +10,9 @@ from diegod.scheduler.core.snapshot import Snapshot
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Rollout
 
+#: Rows of which no more than a few fields are read between two chances for a break.
+_LOOKED_AT = 1_000
+
 
 def is_at_rest(snapshot: Snapshot, desired: DesiredLrp, rows: Collection[ActualLrp]) -> bool:
     """A cheap look: as many ordinary instances as there are indexes, all of the definition that is
@@ -48,16 +51,19 @@ def _replicated(
     unsettled: list[ActualLrp] = []
     extra: list[ActualLrp] = []
     running, ordinary = ActualLrp.RUNNING, ActualLrp.ORDINARY
-    for row in rows:  # `is_settled`, spelled out: there may be thousands of rows
-        index = row.index
-        if index >= count:
-            extra.append(row)
-        elif row.state != running or row.presence != ordinary or row.stopping:
-            unsettled.append(row)
-        elif row.cell_id in steady:
-            settled[index] = row
-        else:
-            unsettled.append(row)
+    for portion in in_portions(rows, _LOOKED_AT):
+        yield
+        for row in portion:  # `is_settled`, spelled out: there may be thousands of rows
+            index = row.index
+            if index >= count:
+                extra.append(row)
+            elif row.state != running or row.presence != ordinary or row.stopping:
+                unsettled.append(row)
+            elif row.cell_id in steady:
+                settled[index] = row
+            else:
+                unsettled.append(row)
+    yield
     slots: dict[Place, Slot] = {}
     for indexes in in_portions(sorted({row.index for row in unsettled} | _missing(settled, count))):
         yield
@@ -66,6 +72,7 @@ def _replicated(
         yield
         for row in portion:
             slots[row.index].add(row)
+    yield
     return Process(sheet, desired, settled, slots, _by_index(extra))
 
 

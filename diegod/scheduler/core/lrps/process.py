@@ -119,6 +119,7 @@ class Process:
         ]
         yield
         old = [row for row in rows if row.definition_revision != wanted]
+        yield
         if not old and rolls == Rollout.DONE:
             self._tally = Tally(len(rows), old, rows)  # nobody asks how healthy they are
             return

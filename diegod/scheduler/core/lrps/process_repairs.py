@@ -20,7 +20,6 @@ from diegod.scheduler.core.lrps.unwanted import end_unwanted, forget, retire_ext
 from diegod.scheduler.core.lrps.verdict import Failed, pronounce, verdict
 from diegod.scheduler.core.repairs import Sheet
 
-
 #: What is done about a place, whatever is done about the others; before and after `retire_extra`.
 _FIRST_OF_A_PLACE = (
     drop_evacuating_on_lost_cells,
@@ -46,6 +45,7 @@ def repair_process(sheet: Sheet, process_guid: str) -> Steps[None]:
         return
     if is_at_rest(snapshot, desired, rows):
         return
+    yield
     process = yield from placed_out(sheet, desired, rows)
     yield from process.look_at_all()
     for rule in _FIRST_OF_A_PLACE:
