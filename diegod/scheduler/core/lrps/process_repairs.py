@@ -20,22 +20,6 @@ from diegod.scheduler.core.lrps.unwanted import end_unwanted, forget, retire_ext
 from diegod.scheduler.core.lrps.verdict import Failed, pronounce, verdict
 from diegod.scheduler.core.repairs import Sheet
 
-#: What is done about a place, whatever is done about the others; before and after `retire_extra`.
-_FIRST_OF_A_PLACE = (
-    drop_evacuating_on_lost_cells,
-    withdraw_placements,
-    replace_lost,
-    create_missing,
-)
-_THEN_OF_A_PLACE = (
-    settle_suspects,
-    take_back,
-    restart_crashed,
-    end_replaced,
-    replace_what_serves_nobody,
-)
-
-
 def repair_process(sheet: Sheet, process_guid: str) -> Steps[None]:
     snapshot = sheet.snapshot
     desired = snapshot.desired.get(process_guid)
@@ -48,11 +32,16 @@ def repair_process(sheet: Sheet, process_guid: str) -> Steps[None]:
     yield
     process = yield from placed_out(sheet, desired, rows)
     yield from process.look_at_all()
-    for rule in _FIRST_OF_A_PLACE:
-        yield from _at_each_place(rule, process)
+    yield from _at_each_place(drop_evacuating_on_lost_cells, process)
+    yield from _at_each_place(withdraw_placements, process)
+    yield from _at_each_place(replace_lost, process)
+    yield from _at_each_place(create_missing, process)
     yield from retire_extra(process)
-    for rule in _THEN_OF_A_PLACE:
-        yield from _at_each_place(rule, process)
+    yield from _at_each_place(settle_suspects, process)
+    yield from _at_each_place(take_back, process)
+    yield from _at_each_place(restart_crashed, process)
+    yield from _at_each_place(end_replaced, process)
+    yield from _at_each_place(replace_what_serves_nobody, process)
     found = yield from verdict(process)
     if not isinstance(found, Failed):  # the next pass begins with the definition it falls back to
         yield from move_away(process)
