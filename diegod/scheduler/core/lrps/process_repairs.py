@@ -20,6 +20,7 @@ from diegod.scheduler.core.lrps.unwanted import end_unwanted, forget, retire_ext
 from diegod.scheduler.core.lrps.verdict import Failed, pronounce, verdict
 from diegod.scheduler.core.repairs import Sheet
 
+
 def repair_process(sheet: Sheet, process_guid: str) -> Steps[None]:
     snapshot = sheet.snapshot
     desired = snapshot.desired.get(process_guid)
