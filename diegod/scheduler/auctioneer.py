@@ -5,8 +5,9 @@ Does not belong here: the auction itself (`core.auction`), and talking to the BB
 
 from collections.abc import Iterator
 
-from diegod.scheduler.core.auction import Plan, Refusal, Rules, hold
-from diegod.scheduler.core.batch import Lot, waiting
+from diegod.scheduler.core.auction import Plan, Refusal, Rules, holding
+from diegod.scheduler.core.batch import Lot, gathering
+from diegod.scheduler.core.breaks import Steps
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.decision import Decision
 from diegod.scheduler.core.dependencies import WAITS
@@ -21,7 +22,7 @@ class Auctioneer:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
-    def choose(
+    def choosing(
         self,
         snapshot: Snapshot,
         in_flight: InFlight,
@@ -29,25 +30,24 @@ class Auctioneer:
         *,
         retry_refused: bool,
         hold_replacements: bool,
-    ) -> list[Lot]:
+    ) -> Steps[list[Lot]]:
         """What to put up now: what was never refused or waits no more, what is to be told that it
         waits, and the rest when there may be room."""
         busy = in_flight.rows()
-        lots = waiting(snapshot, now, hold_replacements=hold_replacements)
-        return [
-            lot
-            for lot in lots
-            if lot.row_guid not in busy and (retry_refused or _has_its_turn(lot))
-        ]
+        lots = yield from gathering(snapshot, now, busy, hold_replacements=hold_replacements)
+        return [lot for lot in lots if retry_refused or _has_its_turn(lot)]
 
     def slices(self, lots: list[Lot]) -> Iterator[list[Lot]]:
         return (lots[at : at + _LOTS_MAX] for at in range(0, len(lots), _LOTS_MAX))
 
-    def hold(self, snapshot: Snapshot, in_flight: InFlight, lots: list[Lot]) -> Plan:
+    def holding(
+        self, snapshot: Snapshot, in_flight: InFlight, lots: list[Lot]
+    ) -> Steps[Plan]:
         """On the cells as they are with all that is on its way to them."""
         cells = CellTable.of(snapshot)
-        in_flight.book_into(cells)
-        return hold(lots, cells, self._rules)
+        yield
+        yield from in_flight.booking_into(cells)
+        return (yield from holding(lots, cells, self._rules))
 
 
 def _has_its_turn(lot: Lot) -> bool:

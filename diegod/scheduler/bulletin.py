@@ -4,6 +4,10 @@ Does not belong here: what to do about it (`brain`).
 """
 
 import asyncio
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 
 import structlog
 
@@ -11,9 +15,15 @@ from diegod.models.errors import DomainError, Reason
 from diegod.scheduler.core.snapshot import Key, Snapshot
 from diegod.scheduler.ports import Bbs
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
+from diegod.v1.record_pb2 import Change
 from diegod.world import Clock
 
 _PAUSE_S = 0.2
+#: Changes that are taken up without a break: some milliseconds.
+_PORTION = 250
+#: After so many the garbage collector is told that rows are here to stay. It would walk all of them
+#: again and again, for a sixth of a second each time, and find nothing: rows have no cycles.
+_SETTLED = 5_000
 
 log = structlog.get_logger("diegod.scheduler")
 
@@ -31,6 +41,18 @@ class Bulletin:
         self._touched: dict[Key, None] = {}
         self._room_grew = False
         self._began = False
+        self._free = asyncio.Event()  # whether the snapshot may change
+        self._free.set()
+        self._unsettled = 0  # changes that the garbage collector still looks at
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The snapshot stays as it is, also while others have the loop; changes wait."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
 
     def now(self) -> float:
         """The last replicated stamp plus our own time since; 0, when nothing is late, before."""
@@ -73,38 +95,58 @@ class Bulletin:
             self._beginning = Snapshot()
             try:
                 async for reply in self._bbs.watch(WatchRequest(from_revision=revision)):
-                    self._take(reply)
+                    await self._take(reply)
             except DomainError as error:
                 log.info("watch.ended", reason=str(error.reason), message=error.message)
                 if error.reason is Reason.COMPACTED:
                     self.is_complete = False
             await asyncio.sleep(_PAUSE_S)
 
-    def _take(self, reply: WatchReply) -> None:
+    async def _take(self, reply: WatchReply) -> None:
         if self.is_complete:
-            self._take_changes(reply)
+            await self._take_changes(reply)
         else:
-            self._take_beginning(reply)
+            await self._take_beginning(reply)
         self.woken.set()
 
-    def _take_changes(self, reply: WatchReply) -> None:
-        before = self.snapshot.at
-        touched = self.snapshot.apply_changes(reply.changes)
+    async def _take_changes(self, reply: WatchReply) -> None:
+        for portion in _portions(reply.changes):
+            await self._free.wait()
+            self._apply(portion)
+            await asyncio.sleep(0)
+        await self._free.wait()
         self.snapshot.revision = max(self.snapshot.revision, reply.revision)
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        before = self.snapshot.at
+        touched = self.snapshot.apply_changes(changes)
         if self.snapshot.at > before:
             self._seen_at = self._clock.monotonic()
         if self._is_read:
             self._touched.update(dict.fromkeys(touched.keys))
         self._room_grew |= touched.room_grew
+        self._settle(len(changes))
 
-    def _take_beginning(self, reply: WatchReply) -> None:
+    async def _take_beginning(self, reply: WatchReply) -> None:
         """Half a beginning is a state that never was: the old view stays until the new is whole."""
         beginning = self._beginning
-        beginning.apply_changes(reply.rows)
-        beginning.apply_changes(reply.changes)
+        for changes in (reply.rows, reply.changes):
+            for at in range(0, len(changes), _PORTION):
+                portion = changes[at : at + _PORTION]
+                beginning.apply_changes(portion)
+                self._settle(len(portion))
+                await asyncio.sleep(0)
         beginning.revision = max(beginning.revision, reply.revision)
         if reply.rows_end:
+            await self._free.wait()
             self._begin(beginning)
+
+    def _settle(self, count: int) -> None:
+        self._unsettled += count
+        if self._unsettled >= _SETTLED:
+            self._unsettled = 0
+            gc.collect()
+            gc.freeze()
 
     def _begin(self, beginning: Snapshot) -> None:
         """Rows need not carry a stamp: then time goes on from the last one seen."""
@@ -114,3 +156,15 @@ class Bulletin:
             beginning.at = self.snapshot.at
         self.snapshot, self._beginning = beginning, Snapshot()
         self.is_complete = self._began = self._room_grew = True
+
+
+def _portions(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """All of one revision together: what is between two of its changes never was."""
+    portion: list[Change] = []
+    for _, same in groupby(changes, key=lambda change: change.revision):
+        portion += same
+        if len(portion) >= _PORTION:
+            yield portion
+            portion = []
+    if portion:
+        yield portion

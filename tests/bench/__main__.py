@@ -10,6 +10,7 @@ from tests.bench import (
     first_container,
     instances,
     lost,
+    slices,
     tasks,
     writes,
 )
@@ -22,6 +23,7 @@ _SECTIONS = {
     "at_rest": at_rest.run,
     "convergence": convergence.run,
     "lost": lost.run,
+    "slices": slices.run,
 }
 
 

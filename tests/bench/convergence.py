@@ -14,9 +14,9 @@ from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from diegod.scheduler.core.convergence import all_keys, converge, sliced
+from diegod.scheduler.core.convergence import all_keys, converge, converging, sliced
 from diegod.scheduler.core.snapshot import CELL, Key, Snapshot
-from diegod.scheduler.pace import Pace
+from diegod.scheduler.pace import HELD_S, Pace
 from diegod.v1.definition_pb2 import UpdatePolicy
 from diegod.v1.record_pb2 import (
     ActualLrp,
@@ -33,9 +33,9 @@ from tests.bench.report import percentile, ratio, row
 _INSTANCES, _CELLS, _RUNS = 250_000, 1_000, 7
 _LARGE, _USUAL = 10_000, 25  # instances of an LRP
 _CHANGES_A_REPLY = 500
-_NOW = 1_000_000.0
-_AT = Timestamp(seconds=int(_NOW) - 3600)
-_NEEDS = PlacementNeeds(
+NOW = 1_000_000.0
+_AT = Timestamp(seconds=int(NOW) - 3600)
+NEEDS = PlacementNeeds(
     resources=Resources(memory_mb=128, disk_mb=256, containers=1),
     rootfs_provider="preloaded:busybox",
 )
@@ -60,7 +60,7 @@ def _measured() -> list[str]:
         longest_cpu.append(max(_pass_over(snapshot, all_keys(snapshot), time.thread_time)))
         bare.append(_timed(lambda: _bare_loop(snapshot)))
     single = [_one_change(snapshot, number) for number in range(200)]
-    lost = [max(_pass_over(snapshot, [Key(CELL, _cell(n))])) for n in range(50)]
+    lost = [max(_pass_over(snapshot, [Key(CELL, cell_name(n))])) for n in range(50)]
     filled = len(snapshot.instances)
     return [
         row(f"a full pass over {filled} instances on {_CELLS} cells", passes, 1.0, "s "),
@@ -78,29 +78,33 @@ def _measured() -> list[str]:
 def _pass_over(
     snapshot: Snapshot, keys: Iterable[Key], clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:
-    """How long the loop is held each time: the making of a slice is part of it."""
+    """How long the loop is held each time, with breaks as a term takes them (`Breaks`): the making
+    of a slice is part of it."""
     pace, taken = Pace(), []
     began = clock()
     for part in sliced(snapshot, keys, pace.rows):
-        converging = clock()
-        converge(snapshot, part, _NOW)
+        slice_began = clock()
+        for _ in converging(snapshot, part, NOW):
+            if (now := clock()) - began >= HELD_S:
+                taken.append(now - began)
+                began = clock()
         now = clock()
-        pace.took(now - converging)
+        pace.took(now - slice_began)
         taken.append(now - began)
-        began = now
+        began = clock()
     return taken
 
 
 def _one_change(snapshot: Snapshot, number: int) -> float:
     """An instance of an ordinary LRP becomes unroutable."""
-    guid = next(iter(snapshot.rows_of(_process(number)))).instance_guid
+    guid = next(iter(snapshot.rows_of(process_name(number)))).instance_guid
     changed = ActualLrp()
     changed.CopyFrom(snapshot.instances[guid])
     changed.routable = not changed.routable
     change = Change(verb=Change.CHANGED, actual_lrp=changed)
 
     def take_up() -> None:
-        converge(snapshot, snapshot.apply_changes([change]).keys, _NOW)
+        converge(snapshot, snapshot.apply_changes([change]).keys, NOW)
 
     return _timed(take_up)
 
@@ -115,14 +119,14 @@ def _bare_loop(snapshot: Snapshot) -> int:
 
 def _changes() -> Iterator[Change]:
     for number in range(_CELLS):
-        yield Change(verb=Change.CREATED, cell=_a_cell(number))
+        yield Change(verb=Change.CREATED, cell=a_cell(number))
     made = process = 0
     while made < _INSTANCES:
         count = min(_LARGE if process in (0, 1) else _USUAL, _INSTANCES - made)
         is_updated = process == 1
-        yield Change(verb=Change.CREATED, desired_lrp=_an_lrp(process, count, is_updated))
+        yield Change(verb=Change.CREATED, desired_lrp=an_lrp(process, count, is_updated))
         for index in range(count):
-            yield Change(verb=Change.CREATED, actual_lrp=_an_instance(process, index, made + index))
+            yield Change(verb=Change.CREATED, actual_lrp=an_instance(process, index, made + index))
         made += count
         process += 1
 
@@ -137,40 +141,40 @@ def _replies(changes: Iterator[Change]) -> Iterator[Sequence[Change]]:
     yield reply
 
 
-def _an_lrp(number: int, count: int, is_updated: bool) -> DesiredLrp:
+def an_lrp(number: int, count: int, is_updated: bool) -> DesiredLrp:
     return DesiredLrp(
-        process_guid=_process(number),
+        process_guid=process_name(number),
         domain="default",
         instances=count,
         definition_revision=8 if is_updated else 7,
-        needs=_NEEDS,
+        needs=NEEDS,
         update=UpdatePolicy(max_in_flight=10),
         rollout=Rollout(state=Rollout.ROLLING if is_updated else Rollout.DONE, began_at=_AT),
         provenance=Provenance(revision=7, by="user/bench"),
     )
 
 
-def _an_instance(process: int, index: int, number: int) -> ActualLrp:
+def an_instance(process: int, index: int, number: int) -> ActualLrp:
     is_crashed = number % 1000 == 999
     return ActualLrp(
-        process_guid=_process(process),
+        process_guid=process_name(process),
         index=index,
         domain="default",
         instance_guid=f"i{number:x}",
         state=ActualLrp.CRASHED if is_crashed else ActualLrp.RUNNING,
         crash_count=5 if is_crashed else 0,
         definition_revision=7,
-        needs=_NEEDS,
-        cell_id="" if is_crashed else _cell(number % _CELLS),
+        needs=NEEDS,
+        cell_id="" if is_crashed else cell_name(number % _CELLS),
         routable=not is_crashed,
-        since=Timestamp(seconds=int(_NOW) - 10) if is_crashed else _AT,
+        since=Timestamp(seconds=int(NOW) - 10) if is_crashed else _AT,
         provenance=Provenance(revision=100 + number, by="cell/c", cause="it runs"),
     )
 
 
-def _a_cell(number: int) -> Cell:
+def a_cell(number: int) -> Cell:
     return Cell(
-        cell_id=_cell(number),
+        cell_id=cell_name(number),
         zone=f"z{number % 3}",
         state=Cell.PRESENT,
         incarnation=1,
@@ -180,11 +184,11 @@ def _a_cell(number: int) -> Cell:
     )
 
 
-def _process(number: int) -> str:
+def process_name(number: int) -> str:
     return f"process-{number:05}"
 
 
-def _cell(number: int) -> str:
+def cell_name(number: int) -> str:
     return f"cell-{number:04}"
 
 

@@ -54,12 +54,11 @@ def _as_if_placed(start: Any, view: Any, command: Any, context: Any) -> Any:
     return start(Seen(view, task=placed), command, context)
 
 
-def _any_other_will_do(settle: Any, process: Any) -> None:
+def _any_other_will_do(settle: Any, process: Any, slot: Any) -> None:
     """A suspect goes as soon as there is another one of its index, whether that runs or not."""
-    for slot in process.slots.values():
-        for row in slot.suspects if slot.ordinary is not None else ():
-            process.end(row, "its replacement runs")
-    settle(process)
+    for row in slot.suspects if slot.ordinary is not None else ():
+        process.end(row, "its replacement runs")
+    settle(process, slot)
 
 
 def _made_is_as_good_as_healthy(why_ended: Any, process: Any, slot: Any, row: Any) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from diegod.contracts.strategy import CellColumns, Mask, PlacementFilter, PlacementStrategy
 from diegod.internal.v1.command_pb2 import PlaceInstance, PlaceTask, RefuseInstance, RefuseTask
 from diegod.scheduler.core.batch import Lot
+from diegod.scheduler.core.breaks import Steps, in_one_go
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.decision import Decision
 from diegod.scheduler.core.filters import FixedFilter
@@ -93,8 +94,16 @@ class Plan:
 
 def hold(batch: Sequence[Lot], cells: CellTable, rules: Rules) -> Plan:
     """Places the batch in its order; `cells` is changed in place as it goes."""
+    return in_one_go(holding(batch, cells, rules))
+
+
+def holding(batch: Sequence[Lot], cells: CellTable, rules: Rules) -> Steps[Plan]:
+    """The same, step by step: a lot is looked at beside all cells."""
     auction = _Auction(cells, rules)
-    results = [auction.place(lot) for lot in batch]
+    results: list[Placement | Refusal] = []
+    for lot in batch:
+        yield
+        results.append(auction.place(lot))
     return Plan(
         tuple(result for result in results if isinstance(result, Placement)),
         tuple(result for result in results if isinstance(result, Refusal)),

@@ -4,16 +4,21 @@ Index 0 of every LRP, then tasks, then the other instances by index: every app g
 before any app gets its second. Within each, boulders before pebbles.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from heapq import merge
 
 from diegod.contracts.strategy import Work
+from diegod.scheduler.core.breaks import Steps, in_one_go, in_portions
 from diegod.scheduler.core.decision import process_key, task_key
 from diegod.scheduler.core.dependencies import gates, unmet
 from diegod.scheduler.core.snapshot import TASK, Key, Snapshot, containers_of
 from diegod.scheduler.core.task_repairs import start_deadline
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, PlacementNeeds, Task
+
+#: Rows that are gathered and sorted without a break; the sorted runs are merged.
+_SORTED_AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,38 @@ def waiting(snapshot: Snapshot, now: float, *, hold_replacements: bool = False) 
     What convergence is about to end anyway is not put up; while a mass loss holds, neither is
     what would replace an instance on a lost cell.
     """
-    tasks = [task for task in snapshot.pending.values() if now < start_deadline(task)]
-    lots = [task_lot(snapshot, task) for task in tasks]
+    return in_one_go(gathering(snapshot, now, (), hold_replacements=hold_replacements))
+
+
+def gathering(
+    snapshot: Snapshot, now: float, busy: Collection[str], *, hold_replacements: bool
+) -> Steps[list[Lot]]:
+    """The same, step by step, without these rows."""
+    runs: list[list[Lot]] = []
+    for tasks in in_portions(snapshot.pending.values(), _SORTED_AT_ONCE):
+        yield
+        up = (task for task in tasks if task.task_guid not in busy and now < start_deadline(task))
+        runs.append(ordered(task_lot(snapshot, task) for task in up))
     waits_for: dict[str, str] = {}  # by process: all its instances wait for the same
-    for row in snapshot.unclaimed.values():
-        desired = snapshot.desired.get(row.process_guid)
-        if desired is None or not _is_wanted(desired, row):
-            continue
-        if not (hold_replacements and _replaces(snapshot, row)):
-            if row.process_guid not in waits_for:
-                waits_for[row.process_guid] = unmet(snapshot, gates(desired))
-            lots.append(instance_lot(row, waits_for[row.process_guid]))
-    return ordered(lots)
+    lost: dict[str, frozenset[int]] = {}  # by process: the indexes that are to be left alone
+    for rows in in_portions(snapshot.unclaimed.values(), _SORTED_AT_ONCE):
+        yield
+        lots: list[Lot] = []
+        for row in rows:
+            guid, desired = row.process_guid, snapshot.desired.get(row.process_guid)
+            if row.instance_guid in busy or desired is None or not _is_wanted(desired, row):
+                continue
+            if guid not in waits_for:
+                waits_for[guid] = unmet(snapshot, gates(desired))
+                lost[guid] = _suspect(snapshot, guid) if hold_replacements else frozenset()
+            if row.index not in lost[guid]:
+                lots.append(instance_lot(row, waits_for[guid]))
+        runs.append(ordered(lots))
+    in_order: list[Lot] = []
+    for portion in in_portions(merge(*runs, key=_turn), _SORTED_AT_ONCE):
+        yield
+        in_order += portion
+    return in_order
 
 
 def ordered(lots: Iterable[Lot]) -> list[Lot]:
@@ -76,11 +101,9 @@ def _is_wanted(desired: DesiredLrp, row: ActualLrp) -> bool:
     return is_index and row.definition_revision == desired.definition_revision
 
 
-def _replaces(snapshot: Snapshot, row: ActualLrp) -> bool:
-    return any(
-        other.index == row.index and other.presence == ActualLrp.SUSPECT
-        for other in snapshot.instances_of(row.process_guid)
-    )
+def _suspect(snapshot: Snapshot, process_guid: str) -> frozenset[int]:
+    rows = snapshot.rows_of(process_guid)
+    return frozenset(row.index for row in rows if row.presence == ActualLrp.SUSPECT)
 
 
 def task_lot(snapshot: Snapshot, task: Task) -> Lot:

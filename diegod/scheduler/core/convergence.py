@@ -7,6 +7,7 @@ would find later are the same thing. Does not belong here: where work goes (`auc
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from diegod.models.mass_loss import mass_loss
+from diegod.scheduler.core.breaks import Steps, in_one_go
 from diegod.scheduler.core.decision import RowVersion
 from diegod.scheduler.core.limits import Limits
 from diegod.scheduler.core.lrps.process_repairs import repair_process
@@ -29,12 +30,25 @@ def converge(
     """The repairs of these tasks, processes and schedules, and of what is on these cells.
     `tended_since`: when the brain that asks took over; `sent`: what it has decided already and
     not yet seen happen."""
+    return in_one_go(converging(snapshot, keys, now, limits, tended_since, sent))
+
+
+def converging(
+    snapshot: Snapshot,
+    keys: Iterable[Key],
+    now: float,
+    limits: Limits = _DEFAULTS,
+    tended_since: float = 0.0,
+    sent: Collection[RowVersion] = (),
+) -> Steps[Repairs]:
+    """The same, step by step: also one process may be more than a brain can do in one go."""
     loss = mass_loss(snapshot.missing, snapshot.present_count, now, limits)
     sheet = Sheet(snapshot, now, limits, loss, tended_since, sent)
     reviewed = tuple(sorted(dict.fromkeys(opened(snapshot, keys))))
     for key in reviewed:
+        yield
         if key.kind == PROCESS:
-            repair_process(sheet, key.guid)
+            yield from repair_process(sheet, key.guid)
         elif key.kind == TASK and (task := snapshot.tasks.get(key.guid)) is not None:
             repair_task(sheet, task)
         elif key.kind == SCHEDULE:

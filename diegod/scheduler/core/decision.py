@@ -5,6 +5,7 @@ needs no translation.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from diegod.internal.v1.command_pb2 import (
@@ -84,7 +85,7 @@ class Decision:
     reason: str  # one sentence; it becomes the cause of the change
     key: Key  # the task, process or schedule that it belongs to
 
-    @property
+    @cached_property
     def about(self) -> RowVersion:
         action = self.action
         name = type(action).__name__

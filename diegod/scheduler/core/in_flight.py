@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from diegod.internal.v1.command_pb2 import CreateInstance, Outcome
 from diegod.scheduler.core.auction import Placement
+from diegod.scheduler.core.breaks import Steps, in_one_go, in_portions
 from diegod.scheduler.core.cell_table import CellTable
 from diegod.scheduler.core.decision import (
     Decision,
@@ -21,6 +22,8 @@ from diegod.scheduler.core.decision import (
 )
 from diegod.scheduler.core.snapshot import Key, Snapshot
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Task, TaskSchedule
+
+_BOOKED_AT_ONCE = 10
 
 
 @dataclass
@@ -78,13 +81,19 @@ class InFlight:
     def land(self, snapshot: Snapshot, now: float) -> list[Key]:
         """Forgets what the snapshot shows, and what there is no use in waiting for any longer;
         returns the keys of the latter, since no change will bring them up again."""
+        return in_one_go(self.landing(snapshot, now))
+
+    def landing(self, snapshot: Snapshot, now: float) -> Steps[list[Key]]:
+        """The same, step by step."""
         overdue: dict[Key, None] = {}
-        for about, flight in list(self._flights.items()):
-            if _is_seen(snapshot, flight):
-                del self._flights[about]
-            elif now >= flight.until:
-                del self._flights[about]
-                overdue[flight.decision.key] = None
+        for portion in in_portions(list(self._flights.items())):
+            yield
+            for about, flight in portion:
+                if _is_seen(snapshot, flight):
+                    del self._flights[about]
+                elif now >= flight.until:
+                    del self._flights[about]
+                    overdue[flight.decision.key] = None
         return sorted(overdue)
 
     def next_at(self) -> float | None:
@@ -92,10 +101,16 @@ class InFlight:
 
     def book_into(self, cells: CellTable) -> None:
         """What is on its way to a cell takes room there already."""
-        for flight in self._flights.values():
-            placement = flight.placement
-            if placement is not None and (row := cells.row_of.get(placement.cell_id)) is not None:
-                cells.book(row, placement.lot.work)
+        in_one_go(self.booking_into(cells))
+
+    def booking_into(self, cells: CellTable) -> Steps[None]:
+        """The same, step by step: a process is looked at on all cells first."""
+        placements = [each.placement for each in self._flights.values() if each.placement]
+        for portion in in_portions(placements, _BOOKED_AT_ONCE):
+            yield
+            for placement in portion:
+                if (row := cells.row_of.get(placement.cell_id)) is not None:
+                    cells.book(row, placement.lot.work)
 
     def _give_up(self, flight: _Flight, now: float) -> None:
         flight.placement, flight.given_up = None, True

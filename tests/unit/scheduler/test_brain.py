@@ -223,7 +223,7 @@ class TestWork:
 
         play(scenario)
 
-    def test_commands_go_in_bulk_of_at_most_500(self) -> None:
+    def test_commands_go_in_bulk_of_at_most_200(self) -> None:
         async def scenario(cluster: Cluster) -> None:
             cluster.people.cell("cell-1", memory_mb=10**6)
             cluster.people.lrp("web", 1200)
@@ -231,7 +231,7 @@ class TestWork:
             cluster.start()
             bbs = cluster.bbs["brain-1"]
             await cluster.until(lambda: bbs.actions().count("create_instance") == 1200, 5.0)
-            assert max(bbs.calls) == 500
+            assert max(bbs.calls) == 200
             assert sum(bbs.calls) == len(bbs.submitted)
 
         play(scenario)
@@ -693,7 +693,7 @@ class TestABbsThatFails:
             bbs.submit_fails, bbs.calls = Reason.UNAVAILABLE, []
             cluster.people.lrp("web", 1200)
             await asyncio.sleep(0.9)
-            assert bbs.calls == [500]
+            assert bbs.calls == [200]
             bbs.submit_fails = None
             await cluster.until(lambda: len(cluster.board.instances("web")) == 1200, 3.0)
 

@@ -5,24 +5,23 @@ Diego ends one also when its replacement has crashed. Here it goes on serving: t
 yet, and the way back needs it.
 """
 
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.v1.record_pb2 import ActualLrp
 
 
-def drop_evacuating_on_lost_cells(process: Process) -> None:
-    for slot in process.slots.values():
-        for row in slot.evacuating:
-            if process.is_lost(row):
-                process.end(row, f"cell {row.cell_id} is missing")
+def drop_evacuating_on_lost_cells(process: Process, slot: Slot) -> None:
+    for row in slot.evacuating:
+        if process.is_lost(row):
+            process.end(row, f"cell {row.cell_id} is missing")
 
 
-def end_replaced(process: Process) -> None:
+def end_replaced(process: Process, slot: Slot) -> None:
     """The replacement has been healthy for long enough, or it is not to be waited for."""
-    for slot in process.slots.values():
-        for row in slot.evacuating:
-            is_staying = row is slot.returning or process.is_lost(row)
-            if not is_staying and (why := why_ended(process, slot, row)):
-                process.end(row, why)
+    for row in slot.evacuating:
+        is_staying = row is slot.returning or process.is_lost(row)
+        if not is_staying and (why := why_ended(process, slot, row)):
+            process.end(row, why)
 
 
 def why_ended(process: Process, slot: Slot, row: ActualLrp) -> str:
@@ -37,9 +36,13 @@ def why_ended(process: Process, slot: Slot, row: ActualLrp) -> str:
     return ""
 
 
-def moving_count(process: Process) -> int:
+def moving_count(process: Process) -> Steps[int]:
     """At how many places an instance serves until its replacement is healthy."""
-    return sum(1 for slot in process.slots.values() if _is_moving(process, slot))
+    count = 0
+    for portion in in_portions(process.slots.values()):
+        yield
+        count += sum(_is_moving(process, slot) for slot in portion)
+    return count
 
 
 def _is_moving(process: Process, slot: Slot) -> bool:

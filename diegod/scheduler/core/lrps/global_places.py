@@ -7,6 +7,7 @@ cell is drained or removed, or may not run it any more.
 
 from collections.abc import Collection, Iterator
 
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.eligibility import eligible_cells
 from diegod.scheduler.core.lrps.process import Place, Process, Slot, is_settled, takes_more
 from diegod.scheduler.core.repairs import Sheet
@@ -14,20 +15,28 @@ from diegod.scheduler.core.snapshot import Snapshot
 from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp
 
 
-def global_process(sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]) -> Process:
+def global_process(
+    sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]
+) -> Steps[Process]:
     snapshot = sheet.snapshot
     able = dict.fromkeys(eligible_cells(snapshot, desired.needs))
+    yield
     home: dict[str, list[ActualLrp]] = {}
     extra: list[ActualLrp] = []
-    for row in sorted(rows, key=_best_first):
-        cell_id = _home_of(row)
-        may_stay = cell_id in snapshot.steady if cell_id in able else _is_awaited(snapshot, cell_id)
-        is_second = row.presence == ActualLrp.ORDINARY and _has_ordinary(home.get(cell_id, []))
-        if may_stay and not is_second:
-            home.setdefault(cell_id, []).append(row)
-        else:
-            extra.append(row)
+    for portion in in_portions(sorted(rows, key=_best_first)):
+        yield
+        for row in portion:
+            cell_id = _home_of(row)
+            is_able = cell_id in able
+            may_stay = cell_id in snapshot.steady if is_able else _is_awaited(snapshot, cell_id)
+            is_second = row.presence == ActualLrp.ORDINARY and _has_ordinary(home.get(cell_id, []))
+            if may_stay and not is_second:
+                home.setdefault(cell_id, []).append(row)
+            else:
+                extra.append(row)
+    yield
     settled, slots = _sorted_out(snapshot, home)
+    yield
     _add_missing(snapshot, able, settled, slots, _free_indexes(rows))
     return Process(sheet, desired, settled, slots, extra)
 

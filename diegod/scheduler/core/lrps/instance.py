@@ -2,7 +2,7 @@
 crash (steps 3, 5 and 8 of Diego's convergence)."""
 
 from diegod.models.restart import RestartAt, RestartNow, restart
-from diegod.scheduler.core.lrps.process import Process
+from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.scheduler.core.lrps.steps import restart_of, withdrawal
 from diegod.scheduler.core.placements import not_taken_up
 from diegod.scheduler.core.repairs import Deadline
@@ -10,40 +10,37 @@ from diegod.scheduler.core.snapshot import seconds
 from diegod.v1.record_pb2 import ActualLrp
 
 
-def withdraw_placements(process: Process) -> None:
+def withdraw_placements(process: Process, slot: Slot) -> None:
     """What is placed and not taken up."""
-    for slot in process.slots.values():
-        row = slot.ordinary
-        if row is None or slot.returning or row.state != ActualLrp.UNCLAIMED:
-            continue
-        if not row.placed_cell_id or process.is_old(row):
-            continue
-        if why := not_taken_up(process.sheet, process.key, row):
-            process.sheet.decide(process.key, *withdrawal(row, why))
+    row = slot.ordinary
+    if row is None or slot.returning or row.state != ActualLrp.UNCLAIMED:
+        return
+    if not row.placed_cell_id or process.is_old(row):
+        return
+    if why := not_taken_up(process.sheet, process.key, row):
+        process.sheet.decide(process.key, *withdrawal(row, why))
 
 
-def create_missing(process: Process) -> None:
-    for slot in process.slots.values():
-        if slot.ordinary is not None or slot.returning or not process.may_create(slot):
-            continue
-        if slot.suspects:
-            process.unless_held(slot.suspects[0], process.creation(slot, "its cell is missing"))
-        elif slot.evacuating:
-            step = process.creation(slot, "the one that there is gives way to it")
-            process.unless_held(slot.evacuating[0], step)
-        else:
-            step = process.creation(slot, "it is desired and there is none")
-            process.sheet.decide(process.key, *step)
+def create_missing(process: Process, slot: Slot) -> None:
+    if slot.ordinary is not None or slot.returning or not process.may_create(slot):
+        return
+    if slot.suspects:
+        process.unless_held(slot.suspects[0], process.creation(slot, "its cell is missing"))
+    elif slot.evacuating:
+        step = process.creation(slot, "the one that there is gives way to it")
+        process.unless_held(slot.evacuating[0], step)
+    else:
+        step = process.creation(slot, "it is desired and there is none")
+        process.sheet.decide(process.key, *step)
 
 
-def restart_crashed(process: Process) -> None:
+def restart_crashed(process: Process, slot: Slot) -> None:
     policy, now = process.desired.crash_policy, process.sheet.now
-    for slot in process.slots.values():
-        row = slot.ordinary
-        if row is None or slot.returning or row.state != ActualLrp.CRASHED or process.is_old(row):
-            continue
-        match restart(policy, row.crash_count, seconds(row.since), now):
-            case RestartNow():
-                process.sheet.decide(process.key, *restart_of(row))
-            case RestartAt(at):
-                process.sheet.deadlines.append(Deadline(at, process.key))
+    row = slot.ordinary
+    if row is None or slot.returning or row.state != ActualLrp.CRASHED or process.is_old(row):
+        return
+    match restart(policy, row.crash_count, seconds(row.since), now):
+        case RestartNow():
+            process.sheet.decide(process.key, *restart_of(row))
+        case RestartAt(at):
+            process.sheet.deadlines.append(Deadline(at, process.key))

@@ -2,12 +2,16 @@
 
 from collections.abc import Collection
 
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.lrps.global_places import global_process
 from diegod.scheduler.core.lrps.process import Place, Process, Slot
 from diegod.scheduler.core.repairs import Sheet
 from diegod.scheduler.core.snapshot import Snapshot
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import ActualLrp, DesiredLrp, Rollout
+
+#: Rows of which no more than a few fields are read between two chances for a break.
+_LOOKED_AT = 1_000
 
 
 def is_at_rest(snapshot: Snapshot, desired: DesiredLrp, rows: Collection[ActualLrp]) -> bool:
@@ -28,36 +32,47 @@ def is_at_rest(snapshot: Snapshot, desired: DesiredLrp, rows: Collection[ActualL
     return True
 
 
-def placed_out(sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]) -> Process:
+def placed_out(
+    sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]
+) -> Steps[Process]:
     """Each row at its place. A stopped LRP, or one that is being removed, has none."""
     if desired.stopped or desired.removing:
         return Process(sheet, desired, {}, {}, _by_index(rows))
     if desired.mode == LrpDefinition.GLOBAL:
-        return global_process(sheet, desired, rows)
-    return _replicated(sheet, desired, rows)
+        return (yield from global_process(sheet, desired, rows))
+    return (yield from _replicated(sheet, desired, rows))
 
 
-def _replicated(sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]) -> Process:
+def _replicated(
+    sheet: Sheet, desired: DesiredLrp, rows: Collection[ActualLrp]
+) -> Steps[Process]:
     count, steady = desired.instances, sheet.snapshot.steady
     settled: dict[Place, ActualLrp] = {}
     unsettled: list[ActualLrp] = []
     extra: list[ActualLrp] = []
     running, ordinary = ActualLrp.RUNNING, ActualLrp.ORDINARY
-    for row in rows:  # `is_settled`, spelled out: there may be thousands of rows
-        index = row.index
-        if index >= count:
-            extra.append(row)
-        elif row.state != running or row.presence != ordinary or row.stopping:
-            unsettled.append(row)
-        elif row.cell_id in steady:
-            settled[index] = row
-        else:
-            unsettled.append(row)
+    for portion in in_portions(rows, _LOOKED_AT):
+        yield
+        for row in portion:  # `is_settled`, spelled out: there may be thousands of rows
+            index = row.index
+            if index >= count:
+                extra.append(row)
+            elif row.state != running or row.presence != ordinary or row.stopping:
+                unsettled.append(row)
+            elif row.cell_id in steady:
+                settled[index] = row
+            else:
+                unsettled.append(row)
+    yield
     slots: dict[Place, Slot] = {}
-    for index in sorted({row.index for row in unsettled} | _missing(settled, count)):
-        slots[index] = Slot(index, ordinary=settled.get(index))
-    for row in unsettled:
-        slots[row.index].add(row)
+    for indexes in in_portions(sorted({row.index for row in unsettled} | _missing(settled, count))):
+        yield
+        slots.update((index, Slot(index, ordinary=settled.get(index))) for index in indexes)
+    for portion in in_portions(unsettled):
+        yield
+        for row in portion:
+            slots[row.index].add(row)
+    yield
     return Process(sheet, desired, settled, slots, _by_index(extra))
 
 

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import CreateInstance
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.decision import RowVersion, process_key
 from diegod.scheduler.core.lrps.steps import Step, evacuation, retirement
 from diegod.scheduler.core.lrps.update_rules import UpdateRules
@@ -64,7 +65,9 @@ class Tally:
 class Process:
     """`settled`: the ordinary instances that run where they may stay, whatever their definition;
     `slots`: the places to look at, some of which have a settled instance as well; `extra`: what is
-    at no place. Only what is settled nowhere else needs a slot, so that most rows cost little."""
+    at no place. Only what is settled nowhere else needs a slot, so that most rows cost little.
+
+    `look_at_all` comes before any rule, `count_up` before whatever asks for the `tally`."""
 
     def __init__(
         self,
@@ -84,13 +87,48 @@ class Process:
         self.slots = slots
         self.extra = extra
         #: Instances that were told just now to serve until they are replaced.
-        self.begun = sum(self._is_sent("EvacuateInstance", row) for row in self.rows())
+        self.begun = 0
+        self._tally: Tally | None = None
         self._ended: set[str] = set()
         self._returned: set[str] = set()
-        for slot in slots.values():
-            slot.evacuating.sort(key=_guid)
-            slot.suspects.sort(key=_guid)
-            slot.returning = self._returning(slot)
+        self._unserved: set[Place] = set()
+        self._place_of: dict[str, Place] = {}  # where what is ended here may be missed
+
+    def look_at_all(self) -> Steps[None]:
+        for portion in in_portions(self.rows()) if self.sheet.sent else ():
+            yield
+            self.begun += sum(self._is_sent("EvacuateInstance", row) for row in portion)
+        for slots in in_portions(self.slots.values()):
+            yield
+            for slot in slots:
+                slot.evacuating.sort(key=_guid)
+                slot.suspects.sort(key=_guid)
+                slot.returning = self._returning(slot)
+        if not self.rules.starts_first:
+            yield from self._count_unserved()
+
+    def count_up(self) -> Steps[None]:
+        """What `tally` is to say; once."""
+        if self._tally is not None:
+            return
+        wanted, rolls = self.desired.definition_revision, self.desired.rollout.state
+        rows = [
+            row
+            for place, row in self.settled.items()
+            if place not in self.slots and self._takes(row.cell_id)
+        ]
+        yield
+        old = [row for row in rows if row.definition_revision != wanted]
+        yield
+        if not old and rolls == Rollout.DONE:
+            self._tally = Tally(len(rows), old, rows)  # nobody asks how healthy they are
+            return
+        healthy: list[ActualLrp] = []
+        for portion in in_portions(rows):
+            yield
+            new = (row for row in portion if row.definition_revision == wanted)
+            healthy += (row for row in new if self.is_healthy(row))
+        self._tally = Tally(len(rows), old, healthy)
 
     # What may be asked of a row.
 
@@ -169,38 +207,20 @@ class Process:
         for slot in self.slots.values():
             yield from slot.rows()
 
-    @cached_property
-    def tally(self) -> "Tally":
+    @property
+    def tally(self) -> Tally:
         """Of the settled instances at places that need no look."""
-        wanted, rolls = self.desired.definition_revision, self.desired.rollout.state
-        rows = [
-            row
-            for place, row in self.settled.items()
-            if place not in self.slots and self._takes(row.cell_id)
-        ]
-        old = [row for row in rows if row.definition_revision != wanted]
-        if not old and rolls == Rollout.DONE:
-            return Tally(len(rows), old, rows)  # nobody asks how healthy they are
-        healthy = [
-            row for row in rows if row.definition_revision == wanted and self.is_healthy(row)
-        ]
-        return Tally(len(rows), old, healthy)
+        assert self._tally is not None
+        return self._tally
 
     def open_slots(self) -> Iterator[Slot]:
         """The slots of places that take an instance now."""
         return (slot for slot in self.slots.values() if self._takes(slot.cell_id))
 
     def unserved_beside(self, slot: Slot) -> int:
-        """At how many other places nothing takes traffic."""
-        settled = (
-            row
-            for place, row in self.settled.items()
-            if place not in self.slots and self._takes(row.cell_id)
-        )
-        slots = (other for other in self.open_slots() if other is not slot)
-        return sum(not self.is_available(row) for row in settled) + sum(
-            not any(self.is_available(row) for row in other.rows()) for other in slots
-        )
+        """Of an LRP that stops first: at how many other places nothing takes traffic."""
+        place: Place = slot.cell_id if self.is_global else slot.index
+        return len(self._unserved) - (place in self._unserved)
 
     # What may be done.
 
@@ -222,6 +242,8 @@ class Process:
         if not self.unless_held(row, retirement(row, reason)):
             return False
         self._ended.add(row.instance_guid)
+        if (place := self._place_of.get(row.instance_guid)) is not None:
+            self._note_whether_served(place)
         return True
 
     def stands_alone(self, slot: Slot) -> bool:
@@ -254,6 +276,27 @@ class Process:
     def unless_held(self, row: ActualLrp, *steps: Step) -> bool:
         """Steps that end or replace this row."""
         return self.sheet.decide_unless_held(self.key, steps, row.cell_id)
+
+    def _count_unserved(self) -> Steps[None]:
+        """Once; then whatever is ended here changes it for its own place only."""
+        for places in in_portions(list(dict.fromkeys(chain(self.settled, self.slots)))):
+            yield
+            for place in places:
+                for row in self._rows_at(place):
+                    self._place_of[row.instance_guid] = place
+                self._note_whether_served(place)
+
+    def _note_whether_served(self, place: Place) -> None:
+        slot = self.slots.get(place)
+        takes = self._takes(slot.cell_id if slot else self.settled[place].cell_id)
+        if takes and not any(map(self.is_available, self._rows_at(place))):
+            self._unserved.add(place)
+        else:
+            self._unserved.discard(place)
+
+    def _rows_at(self, place: Place) -> list[ActualLrp]:
+        slot = self.slots.get(place)
+        return list(slot.rows()) if slot else [self.settled[place]]
 
     def _is_sent(self, action: str, row: ActualLrp) -> bool:
         """Whether this is under way for it, and not to be seen yet."""

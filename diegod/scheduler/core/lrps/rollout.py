@@ -8,6 +8,7 @@ is not healthy yet counts against that, so an update that does not work stops by
 
 from heapq import nlargest
 
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.lrps.process import Process, Slot
 from diegod.scheduler.core.lrps.steps import retirement
 from diegod.v1.record_pb2 import ActualLrp, Rollout
@@ -15,46 +16,49 @@ from diegod.v1.record_pb2 import ActualLrp, Rollout
 _REPLACED = "its definition has been replaced"
 
 
-def replace_what_serves_nobody(process: Process) -> None:
-    for slot in process.slots.values():
-        row = slot.ordinary
-        if row is None or slot.returning or not process.is_old(row) or process.is_lost(row):
-            continue
-        if process.goes_at_once(row):
-            steps = [retirement(row, "its definition was replaced before it ran")]
-            if process.may_create(slot):
-                steps.append(process.creation(slot, _REPLACED))
-            process.unless_held(row, *steps)
-        elif row.state == ActualLrp.CLAIMED:
-            process.end(row, "its definition was replaced before it ran")
-        elif _is_dispensable(process, slot, row) and not process.is_healthy(row):
-            process.end(row, "its definition was replaced before it was healthy")
+def replace_what_serves_nobody(process: Process, slot: Slot) -> None:
+    row = slot.ordinary
+    if row is None or slot.returning or not process.is_old(row) or process.is_lost(row):
+        return
+    if process.goes_at_once(row):
+        steps = [retirement(row, "its definition was replaced before it ran")]
+        if process.may_create(slot):
+            steps.append(process.creation(slot, _REPLACED))
+        process.unless_held(row, *steps)
+    elif row.state == ActualLrp.CLAIMED:
+        process.end(row, "its definition was replaced before it ran")
+    elif _is_dispensable(process, slot, row) and not process.is_healthy(row):
+        process.end(row, "its definition was replaced before it was healthy")
 
 
-def begin_replacing(process: Process) -> None:
+def begin_replacing(process: Process) -> Steps[None]:
     """First what takes no traffic: nobody misses it. Then the last place first: index 0 is what
     every LRP has, and often its first among equals."""
     if not process.is_rolling:
         return
     if process.rules.recreates:
-        _end_all_old(process)
+        yield from _end_all_old(process)
         return
-    old = _old_that_serve(process)
+    yield from process.count_up()
+    old = yield from _old_that_serve(process)
     if not old:
         return
-    room = min(_room(process), _canaries_left(process, len(old)))
+    room = min((yield from _room(process)), _canaries_left(process, len(old)))
     if room <= 0:
         return
-    spare = _spare(process)
-
-    def nobody_misses_first(row: ActualLrp) -> tuple[bool, int]:
-        return not process.is_available(row), row.index
-
-    for row in nlargest(room + len(process.slots), old, key=nobody_misses_first):
-        is_missed = process.is_available(row) and not process.rules.starts_first
-        if room > 0 and not (is_missed and spare <= 0) and _replace(process, row):
-            room -= 1
-            spare -= is_missed
+    spare = yield from _spare(process)
+    turns: list[tuple[bool, int, int]] = []
+    for numbered in in_portions(enumerate(old)):
+        yield
+        turns += ((not process.is_available(row), row.index, -at) for at, row in numbered)
+    first = nlargest(room + len(process.slots), turns)
+    for portion in in_portions(old[-at] for _, _, at in first):
+        yield
+        for row in portion:
+            is_missed = process.is_available(row) and not process.rules.starts_first
+            if room > 0 and not (is_missed and spare <= 0) and _replace(process, row):
+                room -= 1
+                spare -= is_missed
 
 
 def is_canary_phase(process: Process) -> bool:
@@ -72,34 +76,44 @@ def _replace(process: Process, row: ActualLrp) -> bool:
     return process.begin_moving(slot, row, _REPLACED)
 
 
-def _end_all_old(process: Process) -> None:
+def _end_all_old(process: Process) -> Steps[None]:
     """A suspect one aside: whether it still runs is not known, and it goes when its replacement
     runs or it is back."""
-    for row in sorted(process.rows(), key=lambda row: (row.index, row.instance_guid)):
-        if row.presence == ActualLrp.SUSPECT or process.goes_at_once(row):
-            continue
-        if process.is_old(row):
-            process.end(row, f"{_REPLACED}, and all old instances end before new ones are made")
+    in_order = sorted(process.rows(), key=lambda row: (row.index, row.instance_guid))
+    for portion in in_portions(in_order):
+        yield
+        for row in portion:
+            if row.presence == ActualLrp.SUSPECT or process.goes_at_once(row):
+                continue
+            if process.is_old(row):
+                process.end(row, f"{_REPLACED}, and all old instances end before new ones are made")
 
 
-def _old_that_serve(process: Process) -> list[ActualLrp]:
+def _old_that_serve(process: Process) -> Steps[list[ActualLrp]]:
     """Where nothing is being replaced already."""
-    old = [
-        slot.ordinary
-        for slot in process.open_slots()
-        if slot.ordinary is not None
-        and process.stands_alone(slot)
-        and process.is_old(slot.ordinary)
-        and process.serves(slot.ordinary)
-    ]
+    old: list[ActualLrp] = []
+    for slots in in_portions(process.open_slots()):
+        yield
+        old += (
+            slot.ordinary
+            for slot in slots
+            if slot.ordinary is not None
+            and process.stands_alone(slot)
+            and process.is_old(slot.ordinary)
+            and process.serves(slot.ordinary)
+        )
     return [*old, *process.tally.old]
 
 
-def _room(process: Process) -> int:
+def _room(process: Process) -> Steps[int]:
     """How many more replacements may be under way."""
     unfinished = process.tally.unfinished
-    unfinished += sum(not process.serves(row) for row in process.tally.old)
-    unfinished += sum(not _is_done(process, slot.ordinary) for slot in process.open_slots())
+    for rows in in_portions(process.tally.old):
+        yield
+        unfinished += sum(not process.serves(row) for row in rows)
+    for slots in in_portions(process.open_slots()):
+        yield
+        unfinished += sum(not _is_done(process, slot.ordinary) for slot in slots)
     return process.rules.max_in_flight - unfinished - process.begun
 
 
@@ -109,17 +123,24 @@ def _is_done(process: Process, row: ActualLrp | None) -> bool:
     return process.is_healthy(row)
 
 
-def _spare(process: Process) -> int:
+def _spare(process: Process) -> Steps[int]:
     """How many that take traffic may end before others are there: a new one counts as soon as it
     is healthy, an old one while it takes traffic."""
     unavailable = process.tally.unfinished
-    unavailable += sum(not process.is_available(row) for row in process.tally.old)
-    for slot in process.open_slots():
-        row = slot.ordinary
-        is_old = row is not None and process.is_old(row)
-        is_there = process.is_available(row) if is_old else process.is_healthy(row)
-        unavailable += not is_there and not _has_a_stand_in(process, slot)
+    for rows in in_portions(process.tally.old):
+        yield
+        unavailable += sum(not process.is_available(row) for row in rows)
+    for slots in in_portions(process.open_slots()):
+        yield
+        unavailable += sum(_is_missed_at(process, slot) for slot in slots)
     return process.rules.max_unavailable - unavailable - process.begun
+
+
+def _is_missed_at(process: Process, slot: Slot) -> bool:
+    row = slot.ordinary
+    is_old = row is not None and process.is_old(row)
+    is_there = process.is_available(row) if is_old else process.is_healthy(row)
+    return not is_there and not _has_a_stand_in(process, slot)
 
 
 def _canaries_left(process: Process, old_count: int) -> int:

@@ -6,27 +6,25 @@ from diegod.scheduler.core.lrps.steps import retirement, return_of, suspicion
 from diegod.v1.record_pb2 import ActualLrp
 
 
-def replace_lost(process: Process) -> None:
+def replace_lost(process: Process, slot: Slot) -> None:
     """It becomes SUSPECT, unless it was to stop or only replaced one that is there still, or its
     machine never comes back."""
-    for slot in process.slots.values():
-        row = slot.ordinary
-        if row is None or slot.returning or not process.is_lost(row):
-            continue
-        lost = f"cell {row.cell_id} is missing"
-        first = retirement(row, lost) if _is_no_loss(process, slot, row) else suspicion(row, lost)
-        steps = [first]
-        if process.may_create(slot):
-            steps.append(process.creation(slot, lost))
-        process.unless_held(row, *steps)
+    row = slot.ordinary
+    if row is None or slot.returning or not process.is_lost(row):
+        return
+    lost = f"cell {row.cell_id} is missing"
+    first = retirement(row, lost) if _is_no_loss(process, slot, row) else suspicion(row, lost)
+    steps = [first]
+    if process.may_create(slot):
+        steps.append(process.creation(slot, lost))
+    process.unless_held(row, *steps)
 
 
-def settle_suspects(process: Process) -> None:
+def settle_suspects(process: Process, slot: Slot) -> None:
     """One whose replacement runs goes, and one whose machine never comes back."""
-    for slot in process.slots.values():
-        for row in slot.suspects:
-            if row is not slot.returning and (why := why_settled(process, slot, row)):
-                process.end(row, why)
+    for row in slot.suspects:
+        if row is not slot.returning and (why := why_settled(process, slot, row)):
+            process.end(row, why)
 
 
 def why_settled(process: Process, slot: Slot, row: ActualLrp) -> str:
@@ -38,26 +36,25 @@ def why_settled(process: Process, slot: Slot, row: ActualLrp) -> str:
     return ""
 
 
-def take_back(process: Process) -> None:
+def take_back(process: Process, slot: Slot) -> None:
     """An instance that is the ordinary one again: a suspect whose cell is back before its
     replacement runs, or one that the brain wanted to move away for a reason that is gone.
 
     The BBS allows that once no other ordinary instance is left; a replacement that is being started
     has to be stopped by its cell first.
     """
-    for slot in process.slots.values():
-        if slot.returning is None:
-            continue
-        step = return_of(slot.returning)
-        if slot.ordinary is None:
-            process.sheet.decide(process.key, *step)
+    if slot.returning is None:
+        return
+    step = return_of(slot.returning)
+    if slot.ordinary is None:
+        process.sheet.decide(process.key, *step)
+        process.has_returned(slot)
+    elif process.goes_at_once(slot.ordinary):
+        end = retirement(slot.ordinary, f"not needed: {step[1]}")
+        if process.unless_held(slot.ordinary, end, step):
             process.has_returned(slot)
-        elif process.goes_at_once(slot.ordinary):
-            end = retirement(slot.ordinary, f"not needed: {step[1]}")
-            if process.unless_held(slot.ordinary, end, step):
-                process.has_returned(slot)
-        else:
-            process.end(slot.ordinary, f"not needed: {step[1]}")
+    else:
+        process.end(slot.ordinary, f"not needed: {step[1]}")
 
 
 def _is_no_loss(process: Process, slot: Slot, row: ActualLrp) -> bool:

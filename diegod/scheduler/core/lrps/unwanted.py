@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from diegod.internal.v1.command_pb2 import ForgetLrp
 from diegod.models.domain_freshness import is_fresh, waits_for_freshness
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.decision import process_key
 from diegod.scheduler.core.lrps.process import Process, is_on_cell
 from diegod.scheduler.core.lrps.steps import retirement
@@ -18,27 +19,34 @@ from diegod.v1.record_pb2 import ActualLrp
 _NS = 1_000_000_000
 
 
-def end_unwanted(sheet: Sheet, rows: Collection[ActualLrp]) -> None:
+def end_unwanted(sheet: Sheet, rows: Collection[ActualLrp]) -> Steps[None]:
     """Of an LRP that there is not."""
-    for row in sorted(rows, key=lambda row: (row.index, row.presence, row.instance_guid)):
-        if _is_domain_fresh(sheet, row):
-            _end(sheet, row, "its LRP is not desired any more")
+    in_order = sorted(rows, key=lambda row: (row.index, row.presence, row.instance_guid))
+    for portion in in_portions(in_order):
+        yield
+        for row in portion:
+            if _is_domain_fresh(sheet, row):
+                _end(sheet, row, "its LRP is not desired any more")
 
 
-def retire_extra(process: Process) -> None:
+def retire_extra(process: Process) -> Steps[None]:
     sheet, desired = process.sheet, process.desired
-    for row in process.extra:
-        if not waits_for_freshness(row, desired) or _is_domain_fresh(sheet, row):
-            _end(sheet, row, _why_extra(process))
+    for portion in in_portions(process.extra):
+        yield
+        for row in portion:
+            if not waits_for_freshness(row, desired) or _is_domain_fresh(sheet, row):
+                _end(sheet, row, _why_extra(process))
 
 
-def forget(process: Process) -> None:
+def forget(process: Process) -> Steps[None]:
     """The row of an LRP that is being removed goes with its last instance."""
     desired = process.desired
     if not desired.removing:
         return
-    if any(not _is_ended_now(process, row) for row in process.extra):
-        return
+    for portion in in_portions(process.extra):
+        yield
+        if any(not _is_ended_now(process, row) for row in portion):
+            return
     action = ForgetLrp(
         process_guid=desired.process_guid, row_revision=desired.provenance.revision
     )

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from diegod.internal.v1.command_pb2 import AwaitPromotion, FailRollout, FinishRollout
 from diegod.models.restart import immediate_restarts
+from diegod.scheduler.core.breaks import Steps, in_portions
 from diegod.scheduler.core.dependencies import gates
 from diegod.scheduler.core.lrps.process import Process
 from diegod.scheduler.core.lrps.rollout import is_canary_phase
@@ -30,7 +31,7 @@ class CanariesHealthy:
 Verdict: TypeAlias = Failed | Done | CanariesHealthy | None
 
 
-def verdict(process: Process) -> Verdict:
+def verdict(process: Process) -> Steps[Verdict]:
     """None: it goes on. A stopped LRP has no instances to judge it by."""
     desired, state = process.desired, process.desired.rollout.state
     if desired.stopped or desired.removing or state not in (Rollout.ROLLING, Rollout.CANARIES):
@@ -39,8 +40,13 @@ def verdict(process: Process) -> Verdict:
         return crashed
     if state != Rollout.ROLLING:
         return None
-    tally, places = process.tally, [slot.ordinary for slot in process.open_slots()]
-    healthy = [row for row in places if row and not process.is_old(row) and process.is_healthy(row)]
+    yield from process.count_up()
+    tally, healthy = process.tally, list[ActualLrp]()
+    places = [slot.ordinary for slot in process.open_slots()]
+    for portion in in_portions(places):
+        yield
+        new = (row for row in portion if row and not process.is_old(row))
+        healthy += (row for row in new if process.is_healthy(row))
     healthy += tally.healthy
     if len(healthy) == tally.count + len(places):
         return Done()
