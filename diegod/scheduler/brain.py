@@ -4,7 +4,7 @@ Runs on any asyncio loop, also one of virtual time: no threads, no clock of its 
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,10 @@ class Brain:
         default_strategy: str,
         limits: Limits = _DEFAULT_LIMITS,
         sender: CallbackSender | None = None,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """Without a `sender` no callback is claimed: they wait for a brain that has one."""
+        """Without a `sender` no callback is claimed: they wait for a brain that has one.
+        `on_settled` is called whenever many rows have come that will stay."""
         if default_strategy not in strategies:
             known = ", ".join(strategies) or "none"
             raise ValueError(f'no placement strategy "{default_strategy}"; there are: {known}')
@@ -70,7 +72,7 @@ class Brain:
         self._lock = BrainLock(bbs, clock, ids, settings_of(default_strategy, limits))
         self._lease: Lease | None = None
         self._term: Term | None = None
-        self._bulletin = Bulletin(bbs, clock)
+        self._bulletin = Bulletin(bbs, clock, on_settled)
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:

@@ -4,8 +4,7 @@ Does not belong here: what to do about it (`brain`).
 """
 
 import asyncio
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -21,17 +20,20 @@ from diegod.world import Clock
 _PAUSE_S = 0.2
 #: Changes that are taken up without a break: some milliseconds.
 _PORTION = 250
-#: After so many the garbage collector is told that rows are here to stay. It would walk all of them
-#: again and again, for a sixth of a second each time, and find nothing: rows have no cycles.
+#: After so many the process is told that rows are here to stay.
 _SETTLED = 5_000
 
 log = structlog.get_logger("diegod.scheduler")
 
 
 class Bulletin:
-    def __init__(self, bbs: Bbs, clock: Clock) -> None:
+    def __init__(
+        self, bbs: Bbs, clock: Clock, on_settled: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_settled`: many rows have come that will stay."""
         self._bbs = bbs
         self._clock = clock
+        self._on_settled = on_settled
         self.snapshot = Snapshot()
         self.is_complete = False
         self.woken = asyncio.Event()
@@ -43,7 +45,7 @@ class Bulletin:
         self._began = False
         self._free = asyncio.Event()  # whether the snapshot may change
         self._free.set()
-        self._unsettled = 0  # changes that the garbage collector still looks at
+        self._unsettled = 0  # changes since it was told
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -145,8 +147,7 @@ class Bulletin:
         self._unsettled += count
         if self._unsettled >= _SETTLED:
             self._unsettled = 0
-            gc.collect()
-            gc.freeze()
+            self._on_settled()
 
     def _begin(self, beginning: Snapshot) -> None:
         """Rows need not carry a stamp: then time goes on from the last one seen."""

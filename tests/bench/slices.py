@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from diegod.internal.v1 import command_pb2 as c
+from diegod.node.brain import set_rows_aside
 from diegod.raftbbs.core.decision import Changed
 from diegod.scheduler.brain import Brain
 from diegod.scheduler.core.filters import BUILTIN
@@ -187,7 +188,16 @@ async def run() -> Iterator[str]:
     gc.collect()
     gc.freeze()
     bbs, strategies = BeyondBbs(scene.board), {"spread": Spread()}
-    brain = Brain(bbs, SystemClock(), RandomIds(), "brain-1", strategies, BUILTIN, "spread")
+    brain = Brain(
+        bbs,
+        SystemClock(),
+        RandomIds(),
+        "brain-1",
+        strategies,
+        BUILTIN,
+        "spread",
+        on_settled=set_rows_aside,
+    )
     tasks = [asyncio.create_task(brain.run()), asyncio.create_task(scene.witness.watch())]
     await scene.measured("the brain begins")
     lost = [lambda number=number: scene.people.lose(cell_name(number)) for number in range(_LOST)]

@@ -41,12 +41,16 @@ class Following:
 
     async def __aenter__(self) -> "Following":
         self.feed = Feed()
-        self.bulletin = Bulletin(self.feed, SystemClock())
+        self.settled = 0
+        self.bulletin = Bulletin(self.feed, SystemClock(), self._settle)
         self.bulletin.open()
         self._task = asyncio.create_task(self.bulletin.follow())
         await self.feed.replies.put(WatchReply(rows_end=True, revision=5))
         await self.bulletin.until_seen(5)
         return self
+
+    def _settle(self) -> None:
+        self.settled += 1
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
@@ -128,5 +132,16 @@ def test_a_large_reply_is_taken_up_in_parts_and_no_revision_in_halves() -> None:
             assert len(states) > 4
             for revision, count in states:
                 assert count == 30 * (revision - 5)
+
+    asyncio.run(scenario())
+
+
+def test_every_so_many_rows_the_process_is_told_that_they_stay() -> None:
+    async def scenario() -> None:
+        async with Following() as at:
+            await at.tell(*(made(number, 6 + number) for number in range(4_000)))
+            assert at.settled == 0
+            await at.tell(*(made(number, 6 + number) for number in range(4_000, 8_000)))
+            assert at.settled == 1
 
     asyncio.run(scenario())
