@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from diegod.contracts.backend import ContainerSpec, ContainerState, Owner
+from diegod.contracts.backend import ContainerSpec, ContainerState, ContainerStatus, Owner
 from diegod.testing.fake_backend import FakeBackend, FakeHost, Script
 from tests.sim.host import Process
 
@@ -43,10 +43,12 @@ class CellHost(FakeHost):
         crashes_until_s: float,
         on_start: Callable[[str], None],
         on_stop: Callable[[str], None],
+        on_starting: Callable[[str], None],
     ) -> None:
         super().__init__(self._script_for)
         self.starts = Starts(on_start)
         self._on_stop = on_stop
+        self.on_starting = on_starting
         self._seed = seed
         self._process = process
         self._crashes_until_s = crashes_until_s
@@ -107,11 +109,15 @@ class CellHost(FakeHost):
 
 
 class SimBackend(FakeBackend):
-    """Tells the host of each way in which an agent ends a container."""
+    """Tells the host when an agent begins to start a container, and of each way to end one."""
 
     def __init__(self, owner: Owner, host: CellHost) -> None:
         super().__init__(owner, host)
         self._told = owner, host
+
+    async def start(self, handle: str) -> ContainerStatus:
+        self._told[1].on_starting(handle)
+        return await super().start(handle)
 
     async def signal(self, handle: str, signal: str) -> None:
         owner, host = self._told

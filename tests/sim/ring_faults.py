@@ -6,6 +6,8 @@ delivered twice, and their answers come late.
 
 from typing import TYPE_CHECKING
 
+from tests.sim import ambush
+from tests.sim.ambush import Ambush
 from tests.sim.nemesis import Nemesis, Weather
 from tests.sim.roles import SimBrain, SimCell, SimRole
 
@@ -36,6 +38,7 @@ KINDS = (
     "agent paused",
     "brain paused",
     "wall clock jump",
+    *ambush.KINDS,
 )
 
 COMMON = Weather(
@@ -63,6 +66,7 @@ COMMON = Weather(
         "pause agent": 2,
         "pause brain": 1,
         "jump clock": 2,
+        "lie in wait": 8,
     },
     faults_min=10,
 )
@@ -70,10 +74,20 @@ COMMON = Weather(
 _TURNS_LEFT = (0.0, 2.3)
 
 
+#: By then a cell that says nothing counts as missing, unless the leader has changed.
+LEASE_AND_MORE_S = 12.0
+#: So many kinds of ambush are laid before anything else happens.
+AT_FIRST = 3
+
+
 class RingNemesis(Nemesis):
     def __init__(self, ring: "Ring") -> None:
         super().__init__(ring)
+        self._ambush = Ambush(self, ring)
+        for kind in self._chance.sample(ambush.KINDS, AT_FIRST):
+            self._ambush.arm(kind)
         self._strikes |= {
+            "lie in wait": lambda: self._ambush.arm(self._chance.choice(ambush.KINDS)),
             "double": self._double,
             "late answers": self._late_answers,
             "cut cells": self._cut_cells,
@@ -120,6 +134,19 @@ class RingNemesis(Nemesis):
         members = [member.name for member in self._ring.members]
         self._cut_both_ways("partition, cells cut off", some, members)
 
+    def cut_cell(self, name: str, seconds: float) -> None:
+        members = [member.name for member in self._ring.members]
+        pairs = [pair for member in members for pair in ((name, member), (member, name))]
+        self._cut("partition, cells cut off", pairs, seconds)
+
+    def took_place(self, kind: str) -> None:
+        """An ambush was sprung."""
+        self._count(kind, took_place=True)
+
+    async def strike_until(self, end_s: float, weather: Weather) -> None:
+        await super().strike_until(end_s, weather)
+        self._ambush.disarm()
+
     # Brains and cells.
 
     def _crash_brain(self) -> None:
@@ -149,7 +176,9 @@ class RingNemesis(Nemesis):
             self._count("machine lost", True)
             self._ring.note(f"lose {cell.name}")
             cell.lose_machine()
-            self._ring.revive_later(cell, self._chance.uniform(1.0, 25.0))
+            is_long = self._chance.random() < 0.6
+            away_s = (LEASE_AND_MORE_S, 25.0) if is_long else (1.0, LEASE_AND_MORE_S)
+            self._ring.revive_later(cell, self._chance.uniform(*away_s))
 
     def _kill_at_await(self, role: SimRole, kind: str) -> None:
         """It dies between two steps of its own, wherever they are."""

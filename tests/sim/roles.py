@@ -374,6 +374,7 @@ class SimCell(SimRole):
                 self.ring.faults_end_s,
                 lambda handle: self.ring.starts.started(self, handle),
                 lambda handle: self.ring.floor.stopped(self, handle),
+                lambda handle: self.ring.on_starting(self, handle),
             )
         )
 
