@@ -33,7 +33,6 @@ _CUT_S = (0.0, 0.0, 1.0, 13.0)
 #: How long something is held back at most.
 _HELD_S = 14.0
 _BRAIN_HELD_S = 22.0
-_LOOK_EVERY_S = 0.05
 #: After the kill of an agent everything from and to its machine is slow for so long.
 _SLOW_S = 3.0
 _AT_ONCE_S = (0.0, 0.05)
@@ -83,7 +82,7 @@ class Ambush:
         if self._springs(QUESTION_LOST):
             self._lose(call, who, go)
         elif self._springs(QUESTION_HELD):
-            self._hold_until(lambda: not self._stands(questions[0], who), _HELD_S, go)
+            self._nemesis.when(lambda: not self._stands(questions[0], who), _HELD_S, go)
         else:
             return False
         return True
@@ -156,19 +155,7 @@ class Ambush:
             go()
             self._later(self._chance.uniform(0.0, 2.0), lambda: _wake(brain, process))
 
-        self._hold_until(lambda: self._ring.history.lock_token != token, _BRAIN_HELD_S, on)
-
-    def _hold_until(self, moment: Callable[[], bool], seconds: float, go: Go) -> None:
-        end_s = self._ring.loop.time() + seconds
-        round_ = self._ring.round
-
-        def look() -> None:
-            if moment() or self._ring.loop.time() >= end_s or self._ring.round != round_:
-                go()
-            else:
-                self._later(_LOOK_EVERY_S, look)
-
-        self._later(_LOOK_EVERY_S, look)
+        self._nemesis.when(lambda: self._ring.history.lock_token != token, _BRAIN_HELD_S, on)
 
     def _kill(self, cell: "SimCell") -> None:
         """And at once there is another agent, which the members hear late."""

@@ -4,10 +4,14 @@ A process may be killed between any two awaits of its own; commands of brains an
 delivered twice, and their answers come late.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from diegod.v1.record_pb2 import Cell
 from tests.sim import ambush
 from tests.sim.ambush import Ambush
+from tests.sim.floor import serves
 from tests.sim.nemesis import Nemesis, Weather
 from tests.sim.roles import SimBrain, SimCell, SimRole
 
@@ -61,7 +65,7 @@ COMMON = Weather(
         "kill brain at an await": 3,
         "crash agent": 3,
         "kill agent at an await": 5,
-        "lose machine": 3,
+        "lose machine": 4,
         "pause member": 2,
         "pause agent": 2,
         "pause brain": 1,
@@ -74,8 +78,9 @@ COMMON = Weather(
 _TURNS_LEFT = (0.0, 2.3)
 
 
-#: By then a cell that says nothing counts as missing, unless the leader has changed.
-LEASE_AND_MORE_S = 12.0
+#: So long a lost machine is away at most.
+AWAY_S = 25.0
+_LOOK_EVERY_S = 0.05
 #: So many kinds of ambush are laid before anything else happens.
 AT_FIRST = 3
 
@@ -169,16 +174,48 @@ class RingNemesis(Nemesis):
             busiest = self._chance.choice(self._ring.cells)
         return busiest
 
+    def _serving_cell(self) -> SimCell:
+        """More often than not the one whose instances would be missed most."""
+        serving = Counter(
+            row.cell_id for row in self._ring.history.rows.instances.values() if serves(row)
+        )
+        if self._chance.random() < 0.6:
+            found: SimCell = max(self._ring.cells, key=lambda cell: serving[cell.name])
+        else:
+            found = self._busy_cell()
+        return found
+
     def _lose_machine(self) -> None:
         """Agent and containers, at once. It comes back later, empty."""
-        cell = self._busy_cell()
+        cell = self._serving_cell()
         if cell.is_up:
             self._count("machine lost", True)
             self._ring.note(f"lose {cell.name}")
             cell.lose_machine()
-            is_long = self._chance.random() < 0.6
-            away_s = (LEASE_AND_MORE_S, 25.0) if is_long else (1.0, LEASE_AND_MORE_S)
-            self._ring.revive_later(cell, self._chance.uniform(*away_s))
+            away_s = self._chance.uniform(1.0, AWAY_S)
+            if self._chance.random() < 0.4:
+                self._ring.revive_later(cell, away_s)
+            else:  # only when it has been missed for a while
+                then = lambda: self._ring.revive_later(cell, away_s / 4)  # noqa: E731
+                self.when(lambda: self._is_missed(cell), AWAY_S, then)
+
+    def _is_missed(self, cell: SimCell) -> bool:
+        row = self._ring.history.rows.cells.get(cell.name)
+        return row is not None and row.state == Cell.MISSING
+
+    def when(self, moment: Callable[[], bool], seconds: float, action: Callable[[], None]) -> None:
+        """When the moment has come; at the latest after so many seconds, or with the end of all
+        faults."""
+        end_s, round_ = self._ring.loop.time() + seconds, self._ring.round
+
+        def look() -> None:
+            is_over = self._ring.loop.time() >= end_s or self._ring.round != round_
+            if moment() or is_over:
+                action()
+            else:
+                self._later(_LOOK_EVERY_S, look)
+
+        self._later(_LOOK_EVERY_S, look)
 
     def _kill_at_await(self, role: SimRole, kind: str) -> None:
         """It dies between two steps of its own, wherever they are."""
