@@ -6,7 +6,7 @@ is about to be started, a brain has commands on their way, a slot of a schedule 
 What is held back is carried out later, as by a member that was slow to take it up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from diegod.internal.v1.command_pb2 import Command, StartTask
@@ -87,7 +87,7 @@ class Ambush:
             return False
         return True
 
-    def _brain_speaks(self, who: str, commands: "list[Command]", go: Go) -> bool:
+    def _brain_speaks(self, who: str, commands: Iterable[Command], go: Go) -> bool:
         slots = [each.fire_schedule.name for each in commands if each.HasField("fire_schedule")]
         skipped = [each.skip_slots.name for each in commands if each.HasField("skip_slots")]
         for name in [*slots, *skipped]:

@@ -81,8 +81,12 @@ _TURNS_LEFT = (0.0, 2.3)
 #: So long a lost machine is away at most.
 AWAY_S = 25.0
 _LOOK_EVERY_S = 0.05
-#: So many kinds of ambush are laid before anything else happens.
-AT_FIRST = 3
+#: So many kinds of ambush are laid before anything else happens; and in so many of the seeds a
+#: machine is lost as soon as there is something on it.
+AT_FIRST = 2
+_EARLY_LOSS, _EARLY_S = 0.6, (6.0, 13.0)
+#: Those that are laid later: a brain that is held back holds up everything else for 10 s.
+_LATER = (*ambush.KINDS, *(kind for kind in ambush.KINDS if kind != ambush.BRAIN_HELD))
 
 
 class RingNemesis(Nemesis):
@@ -92,7 +96,7 @@ class RingNemesis(Nemesis):
         for kind in self._chance.sample(ambush.KINDS, AT_FIRST):
             self._ambush.arm(kind)
         self._strikes |= {
-            "lie in wait": lambda: self._ambush.arm(self._chance.choice(ambush.KINDS)),
+            "lie in wait": lambda: self._ambush.arm(self._chance.choice(_LATER)),
             "double": self._double,
             "late answers": self._late_answers,
             "cut cells": self._cut_cells,
@@ -149,6 +153,8 @@ class RingNemesis(Nemesis):
         self._count(kind, took_place=True)
 
     async def strike_until(self, end_s: float, weather: Weather) -> None:
+        if self._chance.random() < _EARLY_LOSS:
+            self._later(self._chance.uniform(*_EARLY_S), self._lose_machine)
         await super().strike_until(end_s, weather)
         self._ambush.disarm()
 
