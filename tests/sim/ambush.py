@@ -36,6 +36,8 @@ _BRAIN_HELD_S = 22.0
 #: After the kill of an agent everything from and to its machine is slow for so long.
 _SLOW_S = 3.0
 _AT_ONCE_S = (0.0, 0.05)
+#: That start takes long, so that it may still be under way when the next agent looks at it.
+_STARTS_S = (0.4, 2.4)
 #: Between the start's beginning and the agent's death.
 _DIES_S = (0.0002, 0.02)
 
@@ -104,6 +106,7 @@ class Ambush:
     def _starting(self, cell: "SimCell", handle: str) -> None:
         """A program is about to be started."""
         if handle.startswith("t-") and self._springs(KILLED_AT_START):
+            cell.host.slow_down(cell.owner, handle, self._chance.uniform(*_STARTS_S))
             self._later(self._chance.uniform(*_DIES_S), lambda: self._kill(cell))
 
     # What happens then.

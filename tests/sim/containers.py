@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from dataclasses import replace
 from typing import Any
 
 from diegod.contracts.backend import ContainerSpec, ContainerState, ContainerStatus, Owner
@@ -64,6 +65,12 @@ class CellHost(FakeHost):
     def specs(self) -> list[ContainerSpec]:
         """Whatever is here, in any state."""
         return [container.spec for container in self._containers.values()]
+
+    def slow_down(self, owner: Owner, handle: str, start_s: float) -> None:
+        """The start of this one, which is about to begin, takes so long."""
+        container = self.find(owner, handle)
+        if container is not None:
+            container.script = replace(container.script, start_s=start_s)
 
     def asked_to_end(self, owner: Owner, handle: str) -> None:
         """An agent is about to end it: somebody wants to know, if it runs."""
