@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from diegod.v1.record_pb2 import Cell
+from diegod.v1.record_pb2 import ActualLrp, Cell
 from tests.sim import ambush
 from tests.sim.ambush import Ambush
-from tests.sim.floor import serves
+from tests.sim.floor import max_unavailable, serves
 from tests.sim.nemesis import Nemesis, Weather
 from tests.sim.roles import SimBrain, SimCell, SimRole
 
@@ -82,9 +82,9 @@ _TURNS_LEFT = (0.0, 2.3)
 AWAY_S = 25.0
 _LOOK_EVERY_S = 0.05
 #: So many kinds of ambush are laid before anything else happens; and in so many of the seeds a
-#: machine is lost as soon as there is something on it.
+#: machine is lost early, as soon as something on it would be missed.
 AT_FIRST = 2
-_EARLY_LOSS, _EARLY_S = 0.6, (6.0, 13.0)
+_EARLY_LOSS, _EARLY_S = 0.6, (3.0, 12.0)
 #: Those that are laid later: a brain that is held back holds up everything else for 10 s.
 _LATER = (*ambush.KINDS, *(kind for kind in ambush.KINDS if kind != ambush.BRAIN_HELD))
 
@@ -154,7 +154,8 @@ class RingNemesis(Nemesis):
 
     async def strike_until(self, end_s: float, weather: Weather) -> None:
         if self._chance.random() < _EARLY_LOSS:
-            self._later(self._chance.uniform(*_EARLY_S), self._lose_machine)
+            early_s = self._chance.uniform(*_EARLY_S)
+            self._later(early_s, lambda: self.when(self._missed, AWAY_S, self._lose_machine))
         await super().strike_until(end_s, weather)
         self._ambush.disarm()
 
@@ -180,12 +181,22 @@ class RingNemesis(Nemesis):
             busiest = self._chance.choice(self._ring.cells)
         return busiest
 
+    def _missed(self) -> Counter[str]:
+        """By cell, what nobody is to be without: the instances of LRPs that start first."""
+        rows = self._ring.history.rows
+        return Counter(
+            row.cell_id
+            for row in rows.instances.values()
+            if row.presence == ActualLrp.ORDINARY
+            and serves(row)
+            and (lrp := rows.lrps.get(row.process_guid)) is not None
+            and not (lrp.stopped or lrp.removing or max_unavailable(lrp))
+        )
+
     def _serving_cell(self) -> SimCell:
         """More often than not the one whose instances would be missed most."""
-        serving = Counter(
-            row.cell_id for row in self._ring.history.rows.instances.values() if serves(row)
-        )
-        if self._chance.random() < 0.6:
+        serving = self._missed()
+        if serving and self._chance.random() < 0.7:
             found: SimCell = max(self._ring.cells, key=lambda cell: serving[cell.name])
         else:
             found = self._busy_cell()
@@ -209,7 +220,7 @@ class RingNemesis(Nemesis):
         row = self._ring.history.rows.cells.get(cell.name)
         return row is not None and row.state == Cell.MISSING
 
-    def when(self, moment: Callable[[], bool], seconds: float, action: Callable[[], None]) -> None:
+    def when(self, moment: Callable[[], object], seconds: float, action: Callable[[], None]) -> None:
         """When the moment has come; at the latest after so many seconds, or with the end of all
         faults."""
         end_s, round_ = self._ring.loop.time() + seconds, self._ring.round
