@@ -132,19 +132,13 @@ class Ambush:
 
     def _hold_slot(self, name: str, go: Go) -> None:
         """Until the brain speaks of that schedule again, since it has had no answer."""
-        gone = [False]
-
-        def once() -> None:
-            if not gone[0]:
-                gone[0] = True
-                go()
+        self._held_slots[name] = go
 
         def in_the_end() -> None:
-            self._held_slots.pop(name, None)
-            once()
+            if self._held_slots.get(name) is go:
+                self._held_slots.pop(name)()
 
-        self._held_slots[name] = once
-        self._later(_HELD_S, in_the_end)
+        self._nemesis.when(lambda: self._held_slots.get(name) is not go, _HELD_S, in_the_end)
 
     def _hold_brain(self, name: str, go: Go) -> None:
         """Until another brain has the lock; it wakes up some time later."""

@@ -212,15 +212,24 @@ class RingNemesis(Nemesis):
             away_s = self._chance.uniform(1.0, AWAY_S)
             if self._chance.random() < 0.4:
                 self._ring.revive_later(cell, away_s)
-            else:  # only when it has been missed for a while
-                then = lambda: self._ring.revive_later(cell, away_s / 4)  # noqa: E731
-                self.when(lambda: self._is_missed(cell), AWAY_S, then)
+            else:
+                self._revive_when_missed(cell, away_s / 4)
+
+    def _revive_when_missed(self, cell: SimCell, seconds: float) -> None:
+        """So long after its lease was seen to have ended."""
+
+        def then() -> None:
+            self._ring.revive_later(cell, seconds)
+
+        self.when(lambda: self._is_missed(cell), AWAY_S, then)
 
     def _is_missed(self, cell: SimCell) -> bool:
         row = self._ring.history.rows.cells.get(cell.name)
         return row is not None and row.state == Cell.MISSING
 
-    def when(self, moment: Callable[[], object], seconds: float, action: Callable[[], None]) -> None:
+    def when(
+        self, moment: Callable[[], object], seconds: float, action: Callable[[], None]
+    ) -> None:
         """When the moment has come; at the latest after so many seconds, or with the end of all
         faults."""
         end_s, round_ = self._ring.loop.time() + seconds, self._ring.round
