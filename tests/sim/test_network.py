@@ -121,7 +121,11 @@ class AsCommands(Bench):
     def __init__(self) -> None:
         super().__init__()
         self.held: list[Callable[[], None]] = []
-        self.network.ambush = lambda call, request, go: bool(self.held.append(go)) or True
+        self.network.ambush = self.hold
+
+    def hold(self, call: object, request: bytes, go: Callable[[], None]) -> bool:
+        self.held.append(go)
+        return True
 
     async def tell(self, timeout_s: float, held_s: float) -> str:
         asking = self.client.spawn(self.submit(timeout_s))
