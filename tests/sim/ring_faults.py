@@ -4,6 +4,7 @@ A process may be killed between any two awaits of its own; commands of brains an
 delivered twice, and their answers come late.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -85,6 +86,8 @@ _LOOK_EVERY_S = 0.05
 #: machine is lost early, as soon as something on it would be missed.
 AT_FIRST = 2
 _EARLY_LOSS, _EARLY_S = 0.6, (3.0, 12.0)
+#: A brain works for a while before it is held back.
+_NOT_BEFORE_S = (8.0, 25.0)
 #: Those that are laid later: a brain that is held back holds up everything else for 10 s.
 _LATER = (*ambush.KINDS, *(kind for kind in ambush.KINDS if kind != ambush.BRAIN_HELD))
 
@@ -94,7 +97,8 @@ class RingNemesis(Nemesis):
         super().__init__(ring)
         self._ambush = Ambush(self, ring)
         for kind in self._chance.sample(ambush.KINDS, AT_FIRST):
-            self._ambush.arm(kind)
+            at_s = self._chance.uniform(*_NOT_BEFORE_S) if kind == ambush.BRAIN_HELD else 0.0
+            self._later(at_s, functools.partial(self._ambush.arm, kind))
         self._strikes |= {
             "lie in wait": lambda: self._ambush.arm(self._chance.choice(_LATER)),
             "double": self._double,
