@@ -84,7 +84,7 @@ AWAY_S = 25.0
 _LOOK_EVERY_S = 0.05
 #: So many kinds of ambush are laid before anything else happens; and in so many of the seeds a
 #: machine is lost early, as soon as something on it would be missed.
-AT_FIRST = 2
+AT_FIRST = 3
 _EARLY_LOSS, _EARLY_S = 0.6, (3.0, 12.0)
 #: A brain works for a while before it is held back.
 _NOT_BEFORE_S = (8.0, 25.0)

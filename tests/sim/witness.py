@@ -2,7 +2,8 @@
 
 By that a retirement is judged as well: it names the version of one instance, and neither that of
 its LRP nor those of its cell and of the instances beside it, which may change between the brain's
-decision and the moment at which it takes effect. What a brain has asked for itself it knows without hearing of it.
+decision and the moment at which it takes effect. What a brain has asked for itself it knows without
+hearing of it.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
