@@ -1,6 +1,7 @@
 """What makes up the promises of tasks and LRPs: each is looked for by the whole simulated system.
 
-Who may start a program, and when one may be ended.
+Who may start a program, and when one may be ended. A promise that brain and BBS both keep is taken
+from both: with the guard of one of them nothing goes wrong.
 """
 
 from typing import Any
@@ -10,13 +11,13 @@ from diegod.cellruntime.core import events as e
 from diegod.cellruntime.core.crash_points import Verb, Verdict
 from diegod.cellruntime.core.lifecycle import State
 from diegod.internal.v1.command_pb2 import Outcome
-from diegod.v1.record_pb2 import Task
+from diegod.v1.record_pb2 import ActualLrp, Task
 from tests.mutants.mutant import Chance, Mutant
 from tests.mutants.seen import Seen
 from tests.mutants.surgery import all_of, around, rule, says
 
-#: So many seeds of the whole system are tried.
-SYSTEM = Chance("ring", 60)
+#: One of so many seeds of the whole system has to find it.
+SYSTEM = Chance("ring", 60, must=True)
 _CELL = "tests/unit/cellruntime/core/"
 _BRAIN = "tests/unit/scheduler/core/"
 
@@ -39,6 +40,8 @@ def _silence_is_a_grant(handle: Any, machine: Any, event: Any, now: float) -> An
 
 def _concludes_at_once(lost: Any, s: Any, container: Any, reason: str) -> None:
     """What does not run now has never run: nothing is destroyed before that is said."""
+    if container.state is State.ADOPTING:
+        s.move(container, State.RUNNING, reason)  # from where the way to a report is open
     container.verdict = Verdict(Verb.REJECT, reason)
     ending.report_first(s, container, container.verdict, reason)
 
@@ -67,6 +70,15 @@ def _made_is_as_good_as_healthy(why_ended: Any, process: Any, slot: Any, row: An
         return "its replacement runs"
     found: str = why_ended(process, slot, row)
     return found
+
+
+def _of_presence(presence: int) -> Any:
+    """The BBS asks for no other instance before it ends one of this presence."""
+
+    def never_kept(why_kept: Any, row: Any, *facts: Any) -> Any:
+        return "" if row.presence == presence else why_kept(row, *facts)
+
+    return never_kept
 
 
 def _always_due(due: Any, view: Any, name: str, seen: int, slot_ns: int) -> Any:
@@ -107,7 +119,10 @@ LIVES: tuple[Mutant, ...] = (
         "suspect-removed-too-early",
         "LRPs",
         "an instance on a lost cell is given up before another one runs",
-        around("scheduler.core.lrps.suspicion:settle_suspects", _any_other_will_do),
+        all_of(
+            around("scheduler.core.lrps.suspicion:settle_suspects", _any_other_will_do),
+            around("models.retirement:why_kept", _of_presence(ActualLrp.SUSPECT)),
+        ),
         (
             f"{_BRAIN}lrps/test_suspicion.py::TestALostCell::"
             "test_a_suspect_is_never_ended_before_its_replacement_runs",
@@ -118,7 +133,10 @@ LIVES: tuple[Mutant, ...] = (
         "evacuating-instance-stopped-too-early",
         "LRPs",
         "an instance ends before the one that replaces it is healthy",
-        around("scheduler.core.lrps.evacuation:why_ended", _made_is_as_good_as_healthy),
+        all_of(
+            around("scheduler.core.lrps.evacuation:why_ended", _made_is_as_good_as_healthy),
+            around("models.retirement:why_kept", _of_presence(ActualLrp.EVACUATING)),
+        ),
         (
             f"{_BRAIN}lrps/test_evacuation.py::TestTheTable::"
             "test_while_the_other_one_is_claimed_it_serves",

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from diegod.internal.v1.command_pb2 import Command
 from diegod.models.errors import DomainError, Reason
 from diegod.raftbbs.store.environment import Table
 from diegod.raftbbs.store.state import StateView
 from diegod.raftbbs.store.tables import KeyedRows, NumberedRows
 from diegod.rpc.client import ClusterClient
 from diegod.v1.event_pb2 import WatchRequest
-from diegod.v1.record_pb2 import Task
+from diegod.v1.record_pb2 import Change, Task
 from tests.sim.history import History, digest_of
 from tests.sim.roles import SimCell, SimMember
+from tests.sim.rows import Row
 
 if TYPE_CHECKING:
     from tests.sim.bbs import Bbs
@@ -34,6 +36,24 @@ class StartChecks:
         self._ring = ring
         self.tasks: Counter[str] = Counter()  # starts of each guid, on all machines there ever were
         self.instances = 0
+        self._attempts: dict[tuple[str, int], None] = {}  # that were started
+        self._rejected: dict[tuple[str, int], None] = {}  # of which was said that they never were
+
+    def judge(self, command: Command, before: Row | None, change: Change) -> None:
+        """A cell may start what is placed there, and says truly what it has never started."""
+        if not isinstance(before, Task):
+            return
+        guid, kind = before.task_guid, command.WhichOneof("command")
+        if kind == "start_task":
+            placed = before.placed_cell_id, before.attempt
+            if (change.task.cell_id, change.task.attempt) != placed:
+                where = f"{change.task.cell_id}, attempt {change.task.attempt}"
+                self._ring.complain(f"task {guid} was granted to {where}, and is placed: {placed}")
+        elif kind == "reject_task":
+            attempt = guid, command.reject_task.attempt
+            self._rejected[attempt] = None
+            if attempt in self._attempts:
+                self._ring.complain(f"task {guid} was said never to have started, and it was")
 
     def started(self, cell: SimCell, handle: str) -> None:
         kind, _, rest = handle.partition("-")
@@ -52,6 +72,9 @@ class StartChecks:
         self.tasks[guid] += 1
         if self.tasks[guid] > 1:
             self._ring.complain(f"task {guid} was started {self.tasks[guid]} times")
+        self._attempts[guid, attempt] = None
+        if (guid, attempt) in self._rejected:
+            self._ring.complain(f"task {guid} started, and it was said that it never would")
         if self._ring.history.grants.get((guid, attempt)) != cell.name:
             self._ring.complain(f"{cell.name} started task {guid}, attempt {attempt}: no grant")
 

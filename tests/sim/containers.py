@@ -9,9 +9,10 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from dataclasses import replace
 from typing import Any
 
-from diegod.contracts.backend import ContainerSpec, ContainerState, Owner
+from diegod.contracts.backend import ContainerSpec, ContainerState, ContainerStatus, Owner
 from diegod.testing.fake_backend import FakeBackend, FakeHost, Script
 from tests.sim.host import Process
 
@@ -43,10 +44,12 @@ class CellHost(FakeHost):
         crashes_until_s: float,
         on_start: Callable[[str], None],
         on_stop: Callable[[str], None],
+        on_starting: Callable[[str], None],
     ) -> None:
         super().__init__(self._script_for)
         self.starts = Starts(on_start)
         self._on_stop = on_stop
+        self.on_starting = on_starting
         self._seed = seed
         self._process = process
         self._crashes_until_s = crashes_until_s
@@ -62,6 +65,12 @@ class CellHost(FakeHost):
     def specs(self) -> list[ContainerSpec]:
         """Whatever is here, in any state."""
         return [container.spec for container in self._containers.values()]
+
+    def slow_down(self, owner: Owner, handle: str, start_s: float) -> None:
+        """The start of this one, which is about to begin, takes so long."""
+        container = self.find(owner, handle)
+        if container is not None:
+            container.script = replace(container.script, start_s=start_s)
 
     def asked_to_end(self, owner: Owner, handle: str) -> None:
         """An agent is about to end it: somebody wants to know, if it runs."""
@@ -107,11 +116,15 @@ class CellHost(FakeHost):
 
 
 class SimBackend(FakeBackend):
-    """Tells the host of each way in which an agent ends a container."""
+    """Tells the host when an agent begins to start a container, and of each way to end one."""
 
     def __init__(self, owner: Owner, host: CellHost) -> None:
         super().__init__(owner, host)
         self._told = owner, host
+
+    async def start(self, handle: str) -> ContainerStatus:
+        self._told[1].on_starting(handle)
+        return await super().start(handle)
 
     async def signal(self, handle: str, signal: str) -> None:
         owner, host = self._told

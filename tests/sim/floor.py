@@ -9,6 +9,7 @@ Looked at twice: in the rows, whenever a brain retires one; and on the machines,
 stops a container: its row must have said so.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from diegod.internal.v1.command_pb2 import Command
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.sim.roles import SimCell
 
 
-#: As long as a brain's view may be old, and its command on its way.
+#: So old a brain's view may be when it sends a command.
 JUST_NOW_S = 6.0
 
 
@@ -32,12 +33,12 @@ class Floor:
         self._rows = ring.history.rows
         #: By request, what its brain knew when it sent it.
         self.sent: dict[str, Heard] = {}
-        #: Until when versions of LRPs and of instances were the present ones.
+        #: Until when versions of LRPs, instances and cells were the present ones.
         self._until_s: dict[tuple[str, int], float] = {}
 
     def judge(self, command: Command, before: Row | None, change: Change) -> None:
         """A row is about to be what `change` says."""
-        if isinstance(before, DesiredLrp | ActualLrp):
+        if isinstance(before, DesiredLrp | ActualLrp | Cell):
             self._until_s[_version(before)] = self._rows.at_s
         if command.WhichOneof("command") != "retire_instance" or not isinstance(before, ActualLrp):
             return
@@ -62,23 +63,33 @@ class Floor:
     def _objections(self, command: Command, row: ActualLrp, lrp: DesiredLrp) -> str:
         """By what is, and by what its brain knew when it sent the command: what people change and
         what crashes in between is not the brain's fault, since a retirement names the version of
-        one instance alone. What it knew must have been so until just now."""
+        one instance alone. What it knew must have been so until just before."""
         guid = row.process_guid
-        why = self._objection(row, lrp, self._rows.instances_of(guid))
+        why = self._objection(row, lrp, self._rows.instances_of(guid), self._rows.cells)
         heard = self.sent.get(command.request_id)
         if not why or heard is None or guid not in heard.lrps:
             return why
         lrp, instances = heard.lrps[guid], heard.instances_of(guid)
-        was_so = all(map(self._was_so_just_now, (lrp, *instances)))
-        return self._objection(row, lrp, instances) if was_so else why
+        cells = dict(self._rows.cells)
+        known: list[DesiredLrp | ActualLrp | Cell] = [lrp, *instances]
+        if (cell := heard.cells.get(row.cell_id)) is not None:
+            cells[row.cell_id] = cell
+            known.append(cell)
+        was_so = all(self._was_so(each, heard.at_s - JUST_NOW_S) for each in known)
+        return self._objection(row, lrp, instances, cells) if was_so else why
 
-    def _was_so_just_now(self, row: DesiredLrp | ActualLrp) -> bool:
-        until_s = self._until_s.get(_version(row), self._rows.at_s)
-        return until_s >= self._rows.at_s - JUST_NOW_S
+    def _was_so(self, row: DesiredLrp | ActualLrp | Cell, at_s: float) -> bool:
+        return self._until_s.get(_version(row), self._rows.at_s) >= at_s
 
-    def _objection(self, row: ActualLrp, lrp: DesiredLrp, instances: list[ActualLrp]) -> str:
+    def _objection(
+        self,
+        row: ActualLrp,
+        lrp: DesiredLrp,
+        instances: list[ActualLrp],
+        cells: Mapping[str, Cell],
+    ) -> str:
         """Why this serving instance should not be ended now; empty: there is nothing against it."""
-        if lrp.removing or lrp.stopped or self._is_on_lost_ground(row, lrp):
+        if lrp.removing or lrp.stopped or self._is_on_lost_ground(row, lrp, cells):
             return ""
         is_global = lrp.mode == LrpDefinition.GLOBAL
         if not is_global and row.index >= lrp.instances:
@@ -97,9 +108,11 @@ class Floor:
             return ""
         return f"{count} of {len(places)} others serve ({rows_of(self._rows, lrp)})"
 
-    def _is_on_lost_ground(self, row: ActualLrp, lrp: DesiredLrp) -> bool:
+    def _is_on_lost_ground(
+        self, row: ActualLrp, lrp: DesiredLrp, cells: Mapping[str, Cell]
+    ) -> bool:
         """Its cell is no more, or is left: to a deadline, or by who is on every cell."""
-        cell = self._rows.cells.get(row.cell_id)
+        cell = cells.get(row.cell_id)
         if cell is None:
             return True
         if cell.state == Cell.MISSING and row.presence == ActualLrp.EVACUATING:
@@ -139,8 +152,14 @@ def max_unavailable(lrp: DesiredLrp) -> int:
     return max(update.max_unavailable, 1 if stops_first else 0)
 
 
-def _version(row: DesiredLrp | ActualLrp) -> tuple[str, int]:
-    guid = row.instance_guid if isinstance(row, ActualLrp) else row.process_guid
+def _version(row: DesiredLrp | ActualLrp | Cell) -> tuple[str, int]:
+    match row:
+        case ActualLrp():
+            guid = row.instance_guid
+        case DesiredLrp():
+            guid = row.process_guid
+        case _:
+            guid = row.cell_id
     return guid, row.provenance.revision
 
 

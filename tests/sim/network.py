@@ -9,17 +9,21 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from diegod.rpc.handlers import Handlers
 from tests.sim.host import Process
 from tests.sim.loop import SIMULATION, VirtualLoop
 
 if TYPE_CHECKING:
-    from tests.sim.wire import Wire
+    from tests.sim.wire import Call, Wire
 
 #: A client's pings notice a silent connection after 10 to 15 seconds.
 KEEPALIVE_S = (10.0, 15.0)
+
+
+#: A call at the member's door, its request, and how it goes on; whether somebody sees to that.
+Ambush: TypeAlias = Callable[["Call", bytes, Callable[[], None]], bool]
 
 
 @dataclass
@@ -51,6 +55,8 @@ class Network:
         self.complaints: list[str] = []
         self.doubling = self.late = 0
         """Under how many faults commands come twice, and answers to them late."""
+        self.ambush: Ambush | None = None
+        """Somebody waits for commands."""
         self._routes: dict[tuple[str, str], Route] = {}
 
     def route(self, source: str, target: str) -> Route:

@@ -14,6 +14,8 @@ _Control = cell_pb2.ControlCellRequest
 #: Of all cells, those that may be without new work at a time.
 _CLOSED_MAX = 0.34
 DRAIN_MS = (4_000, 25_000)
+#: So many drains are called off while what is there is still being replaced.
+_CALLED_OFF = 0.3
 
 
 class PeopleOfCells:
@@ -33,6 +35,9 @@ class PeopleOfCells:
                 self.closed[cell.name] = None
                 verb = chance.choice((_Control.DRAIN, _Control.DRAIN, _Control.CORDON))
                 await self._control(cell.name, verb, chance.randint(*DRAIN_MS))
+                if verb == _Control.DRAIN and chance.random() < _CALLED_OFF:
+                    await asyncio.sleep(chance.uniform(0.1, 1.2))
+                    await self._open(cell.name)
             elif self.closed and chance.random() < 0.7:
                 name = chance.choice(list(self.closed))
                 await self._open(name)

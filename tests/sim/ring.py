@@ -99,6 +99,8 @@ class Ring(Stage):
         self.floor = Floor(self)
         self.slots = SlotBook(self.complain, self.history.rows)
         self.standings = Standings(self)
+        #: Somebody waits for the moment at which a program is about to be started.
+        self.on_starting: Callable[[SimCell, str], None] = _nobody_waits
         self.history.judge = self._judge
         names = ("bbs-a", "bbs-b", "bbs-c")
         self.voters = [voter(name) for name in names]
@@ -115,6 +117,7 @@ class Ring(Stage):
     def _judge(self, command: Command, before: Row | None, change: Change) -> None:
         self.floor.judge(command, before, change)
         self.slots.judge(command, before, change)
+        self.starts.judge(command, before, change)
         self._count(command, change)
 
     def _count(self, command: Command, change: Change) -> None:
@@ -299,6 +302,12 @@ _COUNTED = {
     "reinstate_instance": "instances reinstated",
     "suspect_instance": "instances suspected",
 }
+
+
+def _nobody_waits(cell: SimCell, handle: str) -> None:
+    """While nothing goes wrong."""
+
+
 Tell = Callable[[Ring], Coroutine[Any, Any, float]]
 
 

@@ -4,8 +4,15 @@ A process may be killed between any two awaits of its own; commands of brains an
 delivered twice, and their answers come late.
 """
 
+import functools
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from diegod.v1.record_pb2 import ActualLrp, Cell
+from tests.sim import ambush
+from tests.sim.ambush import Ambush
+from tests.sim.floor import max_unavailable, serves
 from tests.sim.nemesis import Nemesis, Weather
 from tests.sim.roles import SimBrain, SimCell, SimRole
 
@@ -36,6 +43,7 @@ KINDS = (
     "agent paused",
     "brain paused",
     "wall clock jump",
+    *ambush.KINDS,
 )
 
 COMMON = Weather(
@@ -58,11 +66,12 @@ COMMON = Weather(
         "kill brain at an await": 3,
         "crash agent": 3,
         "kill agent at an await": 5,
-        "lose machine": 3,
+        "lose machine": 4,
         "pause member": 2,
         "pause agent": 2,
         "pause brain": 1,
         "jump clock": 2,
+        "lie in wait": 8,
     },
     faults_min=10,
 )
@@ -70,10 +79,28 @@ COMMON = Weather(
 _TURNS_LEFT = (0.0, 2.3)
 
 
+#: So long a lost machine is away at most.
+AWAY_S = 25.0
+_LOOK_EVERY_S = 0.05
+#: So many kinds of ambush are laid before anything else happens; and in so many of the seeds a
+#: machine is lost early, as soon as something on it would be missed.
+AT_FIRST = 3
+_EARLY_LOSS, _EARLY_S = 0.6, (3.0, 12.0)
+#: A brain works for a while before it is held back.
+_NOT_BEFORE_S = (8.0, 25.0)
+#: Those that are laid later: a brain that is held back holds up everything else for 10 s.
+_LATER = (*ambush.KINDS, *(kind for kind in ambush.KINDS if kind != ambush.BRAIN_HELD))
+
+
 class RingNemesis(Nemesis):
     def __init__(self, ring: "Ring") -> None:
         super().__init__(ring)
+        self._ambush = Ambush(self, ring)
+        for kind in self._chance.sample(ambush.KINDS, AT_FIRST):
+            at_s = self._chance.uniform(*_NOT_BEFORE_S) if kind == ambush.BRAIN_HELD else 0.0
+            self._later(at_s, functools.partial(self._ambush.arm, kind))
         self._strikes |= {
+            "lie in wait": lambda: self._ambush.arm(self._chance.choice(_LATER)),
             "double": self._double,
             "late answers": self._late_answers,
             "cut cells": self._cut_cells,
@@ -120,6 +147,22 @@ class RingNemesis(Nemesis):
         members = [member.name for member in self._ring.members]
         self._cut_both_ways("partition, cells cut off", some, members)
 
+    def cut_cell(self, name: str, seconds: float) -> None:
+        members = [member.name for member in self._ring.members]
+        pairs = [pair for member in members for pair in ((name, member), (member, name))]
+        self._cut("partition, cells cut off", pairs, seconds)
+
+    def took_place(self, kind: str) -> None:
+        """An ambush was sprung."""
+        self._count(kind, took_place=True)
+
+    async def strike_until(self, end_s: float, weather: Weather) -> None:
+        if self._chance.random() < _EARLY_LOSS:
+            early_s = self._chance.uniform(*_EARLY_S)
+            self._later(early_s, lambda: self.when(self._missed, AWAY_S, self._lose_machine))
+        await super().strike_until(end_s, weather)
+        self._ambush.disarm()
+
     # Brains and cells.
 
     def _crash_brain(self) -> None:
@@ -142,14 +185,67 @@ class RingNemesis(Nemesis):
             busiest = self._chance.choice(self._ring.cells)
         return busiest
 
+    def _missed(self) -> Counter[str]:
+        """By cell, what nobody is to be without: the instances of LRPs that start first."""
+        rows = self._ring.history.rows
+        return Counter(
+            row.cell_id
+            for row in rows.instances.values()
+            if row.presence == ActualLrp.ORDINARY
+            and serves(row)
+            and (lrp := rows.lrps.get(row.process_guid)) is not None
+            and not (lrp.stopped or lrp.removing or max_unavailable(lrp))
+        )
+
+    def _serving_cell(self) -> SimCell:
+        """More often than not the one whose instances would be missed most."""
+        serving = self._missed()
+        if serving and self._chance.random() < 0.7:
+            found: SimCell = max(self._ring.cells, key=lambda cell: serving[cell.name])
+        else:
+            found = self._busy_cell()
+        return found
+
     def _lose_machine(self) -> None:
         """Agent and containers, at once. It comes back later, empty."""
-        cell = self._busy_cell()
+        cell = self._serving_cell()
         if cell.is_up:
             self._count("machine lost", True)
             self._ring.note(f"lose {cell.name}")
             cell.lose_machine()
-            self._ring.revive_later(cell, self._chance.uniform(1.0, 25.0))
+            away_s = self._chance.uniform(1.0, AWAY_S)
+            if self._chance.random() < 0.4:
+                self._ring.revive_later(cell, away_s)
+            else:
+                self._revive_when_missed(cell, away_s / 4)
+
+    def _revive_when_missed(self, cell: SimCell, seconds: float) -> None:
+        """So long after its lease was seen to have ended."""
+
+        def then() -> None:
+            self._ring.revive_later(cell, seconds)
+
+        self.when(lambda: self._is_missed(cell), AWAY_S, then)
+
+    def _is_missed(self, cell: SimCell) -> bool:
+        row = self._ring.history.rows.cells.get(cell.name)
+        return row is not None and row.state == Cell.MISSING
+
+    def when(
+        self, moment: Callable[[], object], seconds: float, action: Callable[[], None]
+    ) -> None:
+        """When the moment has come; at the latest after so many seconds, or with the end of all
+        faults."""
+        end_s, round_ = self._ring.loop.time() + seconds, self._ring.round
+
+        def look() -> None:
+            is_over = self._ring.loop.time() >= end_s or self._ring.round != round_
+            if moment() or is_over:
+                action()
+            else:
+                self._later(_LOOK_EVERY_S, look)
+
+        self._later(_LOOK_EVERY_S, look)
 
     def _kill_at_await(self, role: SimRole, kind: str) -> None:
         """It dies between two steps of its own, wherever they are."""

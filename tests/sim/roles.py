@@ -326,7 +326,8 @@ class SimBrain(SimRole):
     brain: Brain | None = None
 
     def begin(self, process: Process) -> None:
-        bbs = Witness(self.client(process, Role.BRAIN), self.ring.floor.sent)
+        rows = self.ring.history.rows
+        bbs = Witness(self.client(process, Role.BRAIN), self.ring.floor.sent, lambda: rows.at_s)
         self.brain = Brain(
             bbs,
             self.machine,
@@ -374,6 +375,7 @@ class SimCell(SimRole):
                 self.ring.faults_end_s,
                 lambda handle: self.ring.starts.started(self, handle),
                 lambda handle: self.ring.floor.stopped(self, handle),
+                lambda handle: self.ring.on_starting(self, handle),
             )
         )
 

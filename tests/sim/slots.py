@@ -27,6 +27,8 @@ class SlotBook:
             return
         if kind == "fire_schedule":
             slot_s = command.fire_schedule.slot_ns / 1e9
+            if before.paused:
+                self._complain(f"schedule {before.name} fires {slot_s:.0f}, and is paused")
             self._expect(before, slot_s, 1, f"fires {slot_s:.0f}")
         elif kind == "skip_slots":
             skip = command.skip_slots

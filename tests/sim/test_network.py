@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from diegod.internal.v1.command_pb2 import Outcome
+from diegod.internal.v1.ring_pb2 import SubmitReply, SubmitRequest
 from diegod.models.errors import DomainError, Reason
 from diegod.rpc.handlers import Handlers
 from diegod.rpc.methods import method
@@ -22,11 +24,14 @@ from tests.sim.network import Network
 
 VERSION = method("diegod.v1.ClusterService/GetVersion")
 WATCH = method("diegod.v1.EventService/Watch")
+SUBMIT = method("diegod.internal.v1.RingService/Submit")
 ADDRESS = "server:1"
 
 
 class Bench:
     """A client and a server, on a machine each."""
+
+    role = Role.USER
 
     def __init__(self) -> None:
         self.loop = VirtualLoop()
@@ -34,7 +39,7 @@ class Bench:
         self.ended: list[BaseException | None] = []
         self.client = self.process("client")
         self.server = self.process("server")
-        principal = Principal("sim", Role.USER, "alice")
+        principal = Principal("sim", self.role, "alice")
         self.dialer = SimDialer(self.network, self.client, principal)
         self.asked = 0
         self.answered = 0
@@ -105,6 +110,61 @@ def test_time_that_stands_still_is_an_error(bench: Bench) -> None:
 
 
 def test_a_call_is_answered_and_the_caller_is_known(bench: Bench) -> None:
+    assert bench.run(bench.ask) == "user/alice"
+
+
+class AsCommands(Bench):
+    """Its calls are commands, so they may be waited for at the server's door."""
+
+    role = Role.CELL
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Callable[[], None]] = []
+        self.network.ambush = self.hold
+
+    def hold(self, call: object, request: bytes, go: Callable[[], None]) -> bool:
+        self.held.append(go)
+        return True
+
+    async def tell(self, timeout_s: float, held_s: float) -> str:
+        asking = self.client.spawn(self.submit(timeout_s))
+        await asyncio.sleep(held_s)
+        assert (len(self.held), self.asked) == (1, 0)
+        self.held[0]()
+        await asyncio.sleep(1.0)
+        return str(await asking)
+
+    async def submit(self, timeout_s: float) -> str:
+        try:
+            reply = await self.dialer.call(ADDRESS, SUBMIT, SubmitRequest(), timeout_s)
+        except DomainError as error:
+            return error.reason.value
+        return str(reply.outcomes[0].message)
+
+    def handlers(self) -> Handlers:
+        return {SUBMIT.name: self.take}
+
+    async def take(self, request: SubmitRequest, caller: Principal) -> SubmitReply:
+        self.asked += 1
+        return SubmitReply(outcomes=[Outcome(message="done")])
+
+
+def test_a_command_that_was_waited_for_is_carried_out_when_it_is_let_go() -> None:
+    bench = AsCommands()
+    assert bench.run(lambda: bench.tell(timeout_s=5.0, held_s=2.0)) == "done"
+    assert bench.asked == 1
+
+
+def test_a_command_is_let_go_after_its_caller_has_given_it_up() -> None:
+    bench = AsCommands()
+    told = bench.run(lambda: bench.tell(timeout_s=0.5, held_s=2.0))
+    assert told == Reason.UNKNOWN_OUTCOME
+    assert bench.asked == 1
+
+
+def test_only_commands_are_waited_for(bench: Bench) -> None:
+    bench.network.ambush = lambda call, request, go: True
     assert bench.run(bench.ask) == "user/alice"
 
 

@@ -136,7 +136,7 @@ class Call:
     def begin(self, caller: Principal, request: bytes | None) -> None:
         if self.wire.is_broken:  # since it was made; a paused process may learn of it only now
             self.cut("Connection reset by peer")
-        self._send(True, "open", lambda: self._serve(caller, request), request or b"")
+        self._send(True, "open", lambda: self._arrive(caller, request), request or b"")
         if self._is_command and self.wire.network.is_doubled():
             again_s = self.wire.network.chance.uniform(0.001, 3.0)
             self.wire.network.at(again_s, lambda: self._arrive_again(caller, request))
@@ -144,6 +144,16 @@ class Call:
     @property
     def _is_command(self) -> bool:
         return self.method.name == COMMANDS
+
+    def _arrive(self, caller: Principal, request: bytes | None) -> None:
+        """Commands may be waited for, and then it is decided there what becomes of them."""
+        ambush = self.wire.network.ambush
+
+        def serve() -> None:
+            self._serve(caller, request)
+
+        if not (self._is_command and ambush is not None and ambush(self, request or b"", serve)):
+            serve()
 
     def _arrive_again(self, caller: Principal, request: bytes | None) -> None:
         """A second time, whatever has become of the first: nobody waits for this answer."""

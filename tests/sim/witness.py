@@ -1,11 +1,12 @@
 """A brain's line to the BBS, with a note of what it knew when it asked for an instance's end.
 
 By that a retirement is judged as well: it names the version of one instance, and neither that of
-its LRP nor those of the instances beside it, which may change between the brain's decision and the
-moment at which it takes effect. What a brain has asked for itself it knows without hearing of it.
+its LRP nor those of its cell and of the instances beside it, which may change between the brain's
+decision and the moment at which it takes effect. What a brain has asked for itself it knows without
+hearing of it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,17 +14,19 @@ from diegod.internal.v1.command_pb2 import Command, Outcome
 from diegod.rpc.client import ClusterClient
 from diegod.rpc.ring import RingClient
 from diegod.v1.event_pb2 import WatchReply, WatchRequest
-from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp
+from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp
 
 _Row = TypeVar("_Row")
 
 
 @dataclass
 class Heard:
-    """All LRPs and their instances, as some brain knew them."""
+    """All LRPs, their instances and the cells, as some brain knew them at some time."""
 
     lrps: dict[str, DesiredLrp] = field(default_factory=dict)
     instances: dict[str, ActualLrp] = field(default_factory=dict)
+    cells: dict[str, Cell] = field(default_factory=dict)
+    at_s: float = 0.0
 
     def instances_of(self, process_guid: str) -> list[ActualLrp]:
         return [row for row in self.instances.values() if row.process_guid == process_guid]
@@ -35,6 +38,8 @@ class Heard:
             case "actual_lrp":
                 guid = change.actual_lrp.instance_guid
                 _take(self.instances, guid, change.actual_lrp, change.verb)
+            case "cell":
+                _take(self.cells, change.cell.cell_id, change.cell, change.verb)
 
 
 def _take(rows: dict[str, _Row], key: str, row: _Row, verb: "Change.Verb.ValueType") -> None:
@@ -45,10 +50,13 @@ def _take(rows: dict[str, _Row], key: str, row: _Row, verb: "Change.Verb.ValueTy
 
 
 class Witness(RingClient):
-    def __init__(self, client: ClusterClient, sent: dict[str, Heard]) -> None:
-        """`sent`: by request, what the brain knew by then."""
+    def __init__(
+        self, client: ClusterClient, sent: dict[str, Heard], now: Callable[[], float]
+    ) -> None:
+        """`sent`: by request, what the brain knew by then; `now`: replicated time."""
         super().__init__(client)
         self._sent = sent
+        self._now = now
         self._heard = Heard()
         self._ended: set[str] = set()  # instances whose end this brain has asked for
 
@@ -62,7 +70,7 @@ class Witness(RingClient):
     def _known(self) -> Heard:
         instances = self._heard.instances.items()
         left = {guid: row for guid, row in instances if guid not in self._ended}
-        return Heard(dict(self._heard.lrps), left)
+        return Heard(dict(self._heard.lrps), left, dict(self._heard.cells), self._now())
 
     async def watch(self, request: WatchRequest) -> AsyncIterator[WatchReply]:
         """From the beginning, the old view stays until the new one is whole, as in a brain."""
