@@ -70,13 +70,11 @@ class Floor:
         if not why or heard is None or guid not in heard.lrps:
             return why
         lrp, instances = heard.lrps[guid], heard.instances_of(guid)
-        cells = dict(self._rows.cells)
-        known: list[DesiredLrp | ActualLrp | Cell] = [lrp, *instances]
-        if (cell := heard.cells.get(row.cell_id)) is not None:
-            cells[row.cell_id] = cell
-            known.append(cell)
+        everywhere = lrp.mode == LrpDefinition.GLOBAL
+        cells = [cell for id_, cell in heard.cells.items() if everywhere or id_ == row.cell_id]
+        known = (lrp, *instances, *cells)
         was_so = all(self._was_so(each, heard.at_s - JUST_NOW_S) for each in known)
-        return self._objection(row, lrp, instances, cells) if was_so else why
+        return self._objection(row, lrp, instances, heard.cells) if was_so else why
 
     def _was_so(self, row: DesiredLrp | ActualLrp | Cell, at_s: float) -> bool:
         return self._until_s.get(_version(row), self._rows.at_s) >= at_s
@@ -101,7 +99,7 @@ class Floor:
         is_old = row.definition_revision != lrp.definition_revision
         if lrp.update.strategy == UpdatePolicy.RECREATE and is_old:
             return ""
-        places = self._open_cells() if is_global else [*range(lrp.instances)]
+        places = _open_cells(cells) if is_global else [*range(lrp.instances)]
         serving = {o.cell_id if is_global else o.index: None for o in others if serves(o)}
         count = sum(place in serving for place in places)
         if count >= len(places) - max_unavailable(lrp):
@@ -123,14 +121,15 @@ class Floor:
             return True
         return cell.drain.deadline_at.ToNanoseconds() / 1e9 <= self._rows.at_s + 0.001
 
-    def _open_cells(self) -> list[int | str]:
-        """Where a GLOBAL LRP is to have an instance."""
-        return [
-            cell.cell_id
-            for cell in self._rows.cells.values()
-            if cell.state == Cell.PRESENT
-            and not (cell.cordoned or cell.HasField("drain") or cell.unhealthy_reason)
-        ]
+
+def _open_cells(cells: Mapping[str, Cell]) -> list[int | str]:
+    """Where a GLOBAL LRP is to have an instance."""
+    return [
+        cell.cell_id
+        for cell in cells.values()
+        if cell.state == Cell.PRESENT
+        and not (cell.cordoned or cell.HasField("drain") or cell.unhealthy_reason)
+    ]
 
 
 def serves(row: ActualLrp) -> bool:

@@ -16,9 +16,9 @@ from tests.sim.ring import simulate
 from tests.sim.ring_faults import COMMON, KINDS
 
 #: In chunks that several workers can share.
-CHUNK = 10
+CHUNK = 5
 #: As many as are shown clean, one after the other (docs/evidence/sim.md).
-SEEDS = 190
+SEEDS = 300
 CHUNKS = [range(first, first + CHUNK) for first in range(1, SEEDS + 1, CHUNK)]
 #: Faults in such quick succession that a few seeds have every kind.
 DENSE = Weather(COMMON.weights, pause_s=(0.1, 1.0))
