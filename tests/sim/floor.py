@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: So old a brain's view may be when it sends a command.
 JUST_NOW_S = 6.0
+#: A brain counts on from the newest stamp by its own clock; replicated time, whose leaders change,
+#: may be that far behind it when the brain's command takes effect.
+CLOCK_AHEAD_S = 0.5
 
 
 class Floor:
@@ -119,7 +122,7 @@ class Floor:
             return False
         if lrp.mode == LrpDefinition.GLOBAL:
             return True
-        return cell.drain.deadline_at.ToNanoseconds() / 1e9 <= self._rows.at_s + 0.001
+        return cell.drain.deadline_at.ToNanoseconds() / 1e9 <= self._rows.at_s + CLOCK_AHEAD_S
 
 
 def _open_cells(cells: Mapping[str, Cell]) -> list[int | str]:
