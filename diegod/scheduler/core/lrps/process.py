@@ -145,11 +145,9 @@ class Process:
 
     def serves(self, row: ActualLrp | None) -> bool:
         """It runs, where it may be reached, and is not about to end."""
-        if row is None or row.state != ActualLrp.RUNNING or row.stopping:
+        if row is None or row.state != ActualLrp.RUNNING or self._is_ending(row):
             return False
-        if row.instance_guid in self._ended or self._is_sent("RetireInstance", row):
-            return False
-        return self.snapshot.is_present(row.cell_id)
+        return row.instance_guid not in self._ended and self.snapshot.is_present(row.cell_id)
 
     def is_available(self, row: ActualLrp | None) -> bool:
         """It serves and takes traffic: it would be missed."""
@@ -298,6 +296,10 @@ class Process:
         slot = self.slots.get(place)
         return list(slot.rows()) if slot else [self.settled[place]]
 
+    def _is_ending(self, row: ActualLrp) -> bool:
+        """Its cell has been asked to stop it, or is about to be."""
+        return row.stopping or self._is_sent("RetireInstance", row)
+
     def _is_sent(self, action: str, row: ActualLrp) -> bool:
         """Whether this is under way for it, and not to be seen yet."""
         sent = self.sheet.sent
@@ -317,14 +319,14 @@ class Process:
     def _is_back(self, suspect: ActualLrp) -> bool:
         """On a cell that is drained it stays suspect until its replacement runs, as an evacuating
         one does; at the deadline it is ended as an ordinary one."""
-        if suspect.stopping or not self.snapshot.is_present(suspect.cell_id):
+        if self._is_ending(suspect) or not self.snapshot.is_present(suspect.cell_id):
             return False
         return self.drained_cell(suspect) is None or self.is_past_deadline(suspect)
 
     def _is_wanted_back(self, slot: Slot, row: ActualLrp) -> bool:
         """What the brain moved away for a reason that is gone: a rollout that was taken back, a
         drain that was called off. What a person asked to be replaced is replaced."""
-        if row.stopping or self.is_old(row) or not row.provenance.by.startswith("brain/"):
+        if self._is_ending(row) or self.is_old(row) or not row.provenance.by.startswith("brain/"):
             return False
         if row.cell_id not in self.snapshot.steady or row.state != ActualLrp.RUNNING:
             return False

@@ -81,6 +81,24 @@ def test_who_is_about_to_be_replaced_counts_before_that_is_seen() -> None:
     assert world.converge() == ["EvacuateInstance web", "CreateInstance web"]
 
 
+def test_who_is_about_to_end_is_not_taken_back_before_that_is_seen() -> None:
+    """A rollout is taken back just then: its replacement is all that there is to serve."""
+    world = _a_world()
+    update = UpdatePolicy(max_in_flight=1, min_healthy_ms=0)
+    world.people.lrp("web", 2, definition="v2", update=update)
+    world.converge()
+    world.auction()
+    world.people.obey()
+    ending = world.evacuating("web", 1)
+    world.sent = {RowVersion("RetireInstance", ending.instance_guid, ending.provenance.revision)}
+    world.people.control("web", "ROLLBACK")
+    new = [each for each in world.repairs().decisions if each.about not in world.sent]
+    serving = world.instance("web", 1).instance_guid
+    assert [each for each in new if each.about.guid in (serving, ending.instance_guid)] == []
+    world.sent = set()
+    assert world.converge() == ["RetireInstance web"]
+
+
 def _about(world: World, action: str, index: int) -> RowVersion:
     row = world.instance("web", index)
     return RowVersion(action, row.instance_guid, row.provenance.revision)

@@ -78,8 +78,9 @@ class Story:
 
     def _converge(self) -> None:
         before, past = self._served(), self._past_deadline()
+        idle = before - {row.index for row in self._running() if row.routable}
         done = self.world.converge()
-        self._keeps_serving(before - past, self._served())
+        self._keeps_serving(before - past, self._served(), idle)
         if self.update == RECREATE:
             self._one_version()
         passes = 0
@@ -94,13 +95,13 @@ class Story:
         leads = ("FailRollout web", "UnsuspectInstance web", "ReinstateInstance web")
         return [each for each in done if each in leads]
 
-    def _keeps_serving(self, before: set[int], after: set[int]) -> None:
+    def _keeps_serving(self, before: set[int], after: set[int], idle: set[int]) -> None:
+        """`idle`: what ran before and took no traffic. Who stops first may stop that in any case."""
         wanted = range(self.desired.instances)
         lost = [index for index in wanted if index in before - after]
         if self.update in (START_FIRST, CANARIES):
             assert not lost, f"the brain took {lost} out of service"
-        elif self.update == STOP_FIRST and lost:
-            # It serves at first with all but those that serve nobody anyway.
+        elif self.update == STOP_FIRST and not idle.issuperset(lost):
             unserved = [index for index in wanted if index not in after]
             assert len(unserved) <= max(1, self.desired.update.max_unavailable)
 
