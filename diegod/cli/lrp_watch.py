@@ -76,7 +76,7 @@ async def _verdict(
     coming = asyncio.ensure_future(anext(replies))
     try:
         while True:
-            at = watcher.deadline()
+            at = watcher.deadline(clock.monotonic())
             timeout_s = None if at is None else max(0.0, at - clock.monotonic())
             await asyncio.wait((coming,), timeout=timeout_s)
             if coming.done():
