@@ -4,12 +4,13 @@ The other verbs are registered by the modules that are imported for it.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
 
 from diegod.cli import lrp_apply, lrp_end, lrp_rollout
-from diegod.cli.errors import NOT_FOUND, CliError
+from diegod.cli.errors import NO_ANSWER, NOT_FOUND, CliError
 from diegod.cli.lrp_app import NameArgument, app, find, print_changed
 from diegod.cli.lrp_table import lrp_fields
 from diegod.cli.refs import split_instance
@@ -18,6 +19,7 @@ from diegod.cli.session import Output, Session
 from diegod.cli.surroundings import standings_of_instances
 from diegod.cli.verbs import DomainOption, verb
 from diegod.cli.views import instance_ref, instance_view, instances_text, lrp_view
+from diegod.models.errors import DomainError, Reason
 from diegod.models.json_form import json_form, spec_form
 from diegod.v1.record_pb2 import ActualLrp
 
@@ -113,7 +115,25 @@ async def logs(
         sources = [(row, client.logs(row, follow=follow, tail_lines=tail)) for row in rows]
         if len(sources) == 1:
             await copy_output(sources[0][1])
-        else:
-            width = max(len(instance_ref(row)) for row in rows)
-            labelled = ((instance_ref(row).ljust(width), out) for row, out in sources)
-            await asyncio.gather(*(copy_labelled(out, label) for label, out in labelled))
+            return
+        width = max(len(instance_ref(row)) for row in rows)
+        copies = [
+            (instance_ref(row), copy_labelled(out, instance_ref(row).ljust(width)))
+            for row, out in sources
+        ]
+        whole = await asyncio.gather(*(_is_whole(session, ref, copy) for ref, copy in copies))
+    if not all(whole):
+        lacking = whole.count(False)
+        raise CliError(f"the output of {lacking} of {len(whole)} instances is not whole", NO_ANSWER)
+
+
+async def _is_whole(session: Session, ref: str, copy: Awaitable[None]) -> bool:
+    """What can't be had of one instance takes nothing away from the others."""
+    try:
+        await copy
+    except DomainError as error:
+        if error.reason is Reason.RESOURCE_NOT_FOUND:
+            return True  # it has not begun, or its output is no longer kept
+        session.say(f"{ref}: {error.message}")
+        return False
+    return True
