@@ -78,7 +78,7 @@ class Progress:
             self.up_since.pop(row.instance_guid, None)
 
     def _note_refusal(self, row: ActualLrp, now: float) -> None:
-        if row.state == ActualLrp.UNCLAIMED and row.placement_error and not row.placed_cell_id:
+        if _is_refused(row):
             self.refused_since.setdefault(row.index, now)
         else:
             self.refused_since.pop(row.index, None)
@@ -220,6 +220,8 @@ class Progress:
     def _placement_verdict(self, now: float) -> Verdict | None:
         for row in sorted(self.rows.values(), key=lambda row: row.index):
             since = self.refused_since.get(row.index)
+            if not _is_refused(row):
+                continue  # it shares its index with one that is
             if since is not None and now - since >= PLACEMENT_PATIENCE_S:
                 ref, guid = instance_ref(row), self.desired.process_guid
                 message = (
@@ -234,6 +236,12 @@ class Progress:
         moments = [since + PLACEMENT_PATIENCE_S for since in self.refused_since.values()]
         moments += [since + SETTLING_S for since in self.up_since.values()]
         return min((each for each in moments if each > now), default=None)
+
+
+def _is_refused(row: ActualLrp) -> bool:
+    """Whether the brain found no place for it."""
+    is_waiting = row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id
+    return is_waiting and bool(row.placement_error)
 
 
 def _replaced_by(other: ActualLrp, row: ActualLrp) -> bool:

@@ -147,6 +147,16 @@ def test_a_placement_error_counts_when_it_lasts() -> None:
     assert verdict.message.startswith("web/0 could not be placed: 2 cells: 2 short of memory.")
 
 
+def test_the_reason_is_that_of_the_instance_that_has_no_place() -> None:
+    """The one that is to be replaced has the same index, and nothing to say."""
+    progress = a_progress(1)
+    seen(progress, an_instance(0, instance_guid="old", presence=ActualLrp.SUSPECT), now=0.0)
+    seen(progress, unclaimed(error="no cell is present"), now=0.0)
+    verdict = progress.verdict(PLACEMENT_PATIENCE_S)
+    assert verdict is not None
+    assert verdict.message.startswith("web/0 could not be placed: no cell is present.")
+
+
 def test_a_placement_that_comes_after_all_starts_the_patience_anew() -> None:
     progress = a_progress(1)
     seen(progress, unclaimed(error="no room"), now=0.0)
