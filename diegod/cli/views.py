@@ -116,6 +116,7 @@ def other_states(lrp: DesiredLrp) -> str:
         (counts.claimed, "claimed"),
         (counts.crashed, "crashed"),
         (counts.suspect, "suspect"),
+        (counts.evacuating, "evacuating"),
     ]
     return ", ".join(f"{count} {state}" for count, state in named if count)
 

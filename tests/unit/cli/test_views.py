@@ -1,6 +1,6 @@
 """What stands in the columns, where it isn't a field as it is."""
 
-from diegod.cli.views import lrp_note, running_of
+from diegod.cli.views import lrp_note, other_states, running_of
 from diegod.v1.definition_pb2 import LrpDefinition
 from diegod.v1.record_pb2 import InstanceCounts, Rollout
 from tests.unit.cli.records import an_lrp_row
@@ -24,3 +24,9 @@ def test_the_list_says_what_goes_on() -> None:
     assert lrp_note(row) == "stopped"
     row.removing = True
     assert lrp_note(row) == "being removed"
+
+
+def test_what_still_serves_while_its_replacement_starts_is_told() -> None:
+    row = an_lrp_row()
+    row.counts.CopyFrom(InstanceCounts(running=2, claimed=1, evacuating=1))
+    assert other_states(row) == "1 claimed, 1 evacuating"
