@@ -26,10 +26,16 @@ DataOption = Annotated[
 
 
 def data_directory(name: str, data: Path | None) -> Path:
-    if data is not None:
-        return data.absolute()
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "diegod" / name
+    from diegod.node.dev import which
+
+    return which.default_directory(name) if data is None else data.absolute()
+
+
+def _flags(name: str, data: Path | None) -> str:
+    """For the next command that a person is told."""
+    from diegod.node.dev import which
+
+    return which.flags(name, data_directory(name, data))
 
 
 @app.callback()
@@ -88,10 +94,11 @@ def _in_background(options: Any) -> int:
             stderr=out,
             start_new_session=True,
         )
+    named = _flags(options.name, options.directory)
     while True:
         written = log.read_text(errors="replace")
         if "Ctrl-C stops" in written:
-            told = written.replace("Ctrl-C stops", "`diegod dev stop` stops")
+            told = written.replace("Ctrl-C stops", f"`diegod dev stop{named}` stops")
             print(told.replace("In another terminal:", "Next:"), end="")
             return 0
         try:
@@ -114,7 +121,7 @@ async def _ask(name: str, data: Path | None, request: dict[str, Any]) -> dict[st
     try:
         reply = await control.ask(path, request)
     except control.NotRunningError as error:
-        raise CliError(f"{error}. Start one: diegod dev", FAILED) from None
+        raise CliError(f"{error}. Start one: diegod dev{_flags(name, data)}", FAILED) from None
     if "error" in reply:
         raise CliError(reply["error"], FAILED)
     return reply
@@ -154,9 +161,8 @@ async def kill(
     """SIGKILL a part; with --machine, a cell and all its containers, as if it lost power."""
     reply = await _ask(name, data, {"verb": "kill", "part": part, "machine": machine})
     what = "and its containers " if machine else ""
-    session.say(
-        f"{reply['part']} (pid {reply['pid']}) {what}killed. diegod dev start {reply['part']}"
-    )
+    next_command = f"diegod dev start {reply['part']}{_flags(name, data)}"
+    session.say(f"{reply['part']} (pid {reply['pid']}) {what}killed. {next_command}")
 
 
 @verb(app, "start")
@@ -174,7 +180,8 @@ async def pause(
 ) -> None:
     """SIGSTOP a part; `start` lets it go on."""
     reply = await _ask(name, data, {"verb": "pause", "part": part})
-    session.say(f"{reply['part']} (pid {reply['pid']}) paused. diegod dev start {reply['part']}")
+    next_command = f"diegod dev start {reply['part']}{_flags(name, data)}"
+    session.say(f"{reply['part']} (pid {reply['pid']}) paused. {next_command}")
 
 
 @verb(app, "stop")
@@ -184,7 +191,8 @@ async def stop(session: Session, name: NameOption = "dev", data: DataOption = No
 
     await _ask(name, data, {"verb": "stop"})
     await wait_stopped(data_directory(name, data))
-    session.say(f'dev cluster "{name}" has stopped. diegod dev starts it again')
+    again = f"diegod dev{_flags(name, data)}"
+    session.say(f'dev cluster "{name}" has stopped. {again} starts it again')
 
 
 @verb(app, "rm")

@@ -7,7 +7,7 @@ counted apart for each stream: the bytes of one are always the same and in the s
 import asyncio
 from collections.abc import AsyncIterator
 
-from diegod.client.ports import Cluster, begun_within
+from diegod.client.ports import Cluster, SilenceError, begun_within
 from diegod.models.errors import DomainError, Reason
 from diegod.v1.stream_pb2 import LogChunk, ReadLogsReply, ReadLogsRequest
 
@@ -35,6 +35,8 @@ class Logs:
                 async for chunk in self._unseen(passed_on):
                     yield chunk
                 return
+            except SilenceError:
+                raise
             except DomainError as error:
                 tries_left = _TRIES if sum(passed_on.values()) > before else tries_left - 1
                 if not self._can_resume(error, before, passed_on) or tries_left == 0:

@@ -25,8 +25,15 @@ class Cluster(Protocol):
         """Goes on by itself after a lost connection; raises what trying again would not cure."""
 
 
+class SilenceError(DomainError):
+    """Nobody answered for as long as somebody would wait. All members were tried meanwhile."""
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(Reason.UNAVAILABLE, f"no answer within {waited_s:g} s")
+
+
 async def begun_within(replies: AsyncIterator[T], first_s: float) -> AsyncIterator[T]:
-    """The replies; UNAVAILABLE when the first one takes longer than `first_s`.
+    """The replies; SilenceError when the first one takes longer than `first_s`.
 
     Streams look for another member for as long as they are let; a person wants to be told.
     """
@@ -37,8 +44,7 @@ async def begun_within(replies: AsyncIterator[T], first_s: float) -> AsyncIterat
         except StopAsyncIteration:
             return
         except TimeoutError:
-            message = f"no answer within {first_s:g} s"
-            raise DomainError(Reason.UNAVAILABLE, message) from None
+            raise SilenceError(first_s) from None
         yield first
         async for reply in source:
             yield reply

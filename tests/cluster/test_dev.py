@@ -50,7 +50,8 @@ def keep_two(dev: Dev, name: str) -> None:
 # -- on a cluster that goes on --------------------------------------------------------------------
 
 
-def test_what_the_banner_suggests_works(dev: Dev) -> None:
+def test_what_the_banner_suggests_works(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", dev.terminal.environ["XDG_STATE_HOME"])
     made = layout.load(dev.directory)
     assert made is not None
     assert suggestions(dev) == foreground.suggestions(made)

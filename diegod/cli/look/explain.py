@@ -177,11 +177,17 @@ def _count(lrp: DesiredLrp, instances: Iterable[ActualLrp]) -> str:
     """`2 of 3 running and routable, rollout ROLLING`; of a stopped one that it is."""
     if lrp.stopped:
         return "STOPPED"
-    serving = sum(row.state == ActualLrp.RUNNING and row.routable for row in instances)
+    serving = _serving(instances)
     of = "" if lrp.mode == LrpDefinition.GLOBAL else f" of {lrp.instances}"
     rolling = lrp.rollout.state != Rollout.DONE
     rollout = f", rollout {Rollout.State.Name(lrp.rollout.state)}" if rolling else ""
     return f"{serving}{of} running and routable{rollout}"
+
+
+def _serving(instances: Iterable[ActualLrp]) -> int:
+    """Indexes: an instance and the one that takes its place are not two."""
+    serving = (row for row in instances if row.state == ActualLrp.RUNNING and row.routable)
+    return len({row.index for row in serving})
 
 
 async def _schedule(
@@ -277,8 +283,8 @@ def _dependency(each: Dependency, found: Task | GetLrpReply | None) -> str:
     if isinstance(found, Task):
         ended = " (failed)" if found.failed else ""
         return f"{name}: {Task.State.Name(found.state)}{ended}"
-    running = sum(row.state == ActualLrp.RUNNING and row.routable for row in found.instances)
-    return f"{name}: {running} of {found.desired_lrp.instances} running and routable"
+    wanted = found.desired_lrp.instances
+    return f"{name}: {_serving(found.instances)} of {wanted} running and routable"
 
 
 def ask_as_brain(

@@ -46,6 +46,6 @@ class Ending:
         """Somebody has started or applied it meanwhile. Whoever only waits for its end waits on."""
         return not self.removed and not self.desired.stopped
 
-    def deadline(self) -> float | None:
+    def deadline(self, now: float) -> float | None:
         """Nothing changes by time alone."""
         return None

@@ -1,6 +1,7 @@
 """`diegod lrp ls|ps|show|scale|logs`: looking at long-running processes, and scaling them."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
@@ -16,10 +17,11 @@ from diegod.cli.record.views import (
     instances_text,
     lrp_view,
 )
-from diegod.cli.terminal.errors import NOT_FOUND, CliError
+from diegod.cli.terminal.errors import NO_ANSWER, NOT_FOUND, CliError
 from diegod.cli.terminal.render import print_fields, print_json, print_row, print_rows, print_yaml
 from diegod.cli.terminal.session import Output, Session
 from diegod.cli.terminal.verbs import DomainOption, verb
+from diegod.models.errors import DomainError, Reason
 from diegod.models.json_form import json_form, spec_form
 
 
@@ -109,7 +111,25 @@ async def logs(
         sources = [(row, client.logs(row, follow=follow, tail_lines=tail)) for row in rows]
         if len(sources) == 1:
             await copy_output(sources[0][1])
-        else:
-            width = max(len(instance_ref(row)) for row in rows)
-            labelled = ((instance_ref(row).ljust(width), out) for row, out in sources)
-            await asyncio.gather(*(copy_labelled(out, label) for label, out in labelled))
+            return
+        width = max(len(instance_ref(row)) for row in rows)
+        copies = [
+            (instance_ref(row), copy_labelled(out, instance_ref(row).ljust(width)))
+            for row, out in sources
+        ]
+        whole = await asyncio.gather(*(_is_whole(session, ref, copy) for ref, copy in copies))
+    if not all(whole):
+        lacking = whole.count(False)
+        raise CliError(f"the output of {lacking} of {len(whole)} instances is not whole", NO_ANSWER)
+
+
+async def _is_whole(session: Session, ref: str, copy: Awaitable[None]) -> bool:
+    """What can't be had of one instance takes nothing away from the others."""
+    try:
+        await copy
+    except DomainError as error:
+        if error.reason is Reason.RESOURCE_NOT_FOUND:
+            return True  # it has not begun, or its output is no longer kept
+        session.say(f"{ref}: {error.message}")
+        return False
+    return True

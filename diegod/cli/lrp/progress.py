@@ -2,8 +2,9 @@
 
 Time is handed in. Does not belong here: watching and printing (`watch.py`).
 
-A first version is up as soon as its instances run. One that takes another's place is up when the
-brain says so: only it knows how long they have to be healthy, and whether it goes back.
+A first version is up when its instances have run for a moment: each program, also one that fails
+at once, runs if nothing checks it. A version that takes another's place is up when the brain says
+so: only it knows how long they have to be healthy, and whether it goes back.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from diegod.v1.record_pb2 import ActualLrp, Change, DesiredLrp, Rollout
 
 #: A placement error may be over at the next auction; one that lasts this long is reported.
 PLACEMENT_PATIENCE_S = 3.0
+#: A first version has to run for so long. A program that fails as it starts has used up its
+#: immediate restarts by then, or is seen between two of them.
+SETTLING_S = 1.0
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Progress:
     rows: dict[str, ActualLrp] = field(default_factory=dict)  # by instance_guid
     refused_since: dict[int, float] = field(default_factory=dict)  # by index: can't be placed
     announced: set[tuple[str, int]] = field(default_factory=set)  # up, or crashed so many times
+    up_since: dict[str, float] = field(default_factory=dict)  # by instance_guid, as seen here
     version: int = field(init=False)  # that is watched
 
     def __post_init__(self) -> None:
@@ -42,9 +47,11 @@ class Progress:
         row = change.actual_lrp
         if change.verb == Change.REMOVED:
             self.rows.pop(row.instance_guid, None)
+            self.up_since.pop(row.instance_guid, None)
             return []
         self._forget_earlier(row)
         self.rows[row.instance_guid] = row
+        self._note_up(row, now)
         self._note_refusal(row, now)
         return self._lines(row, now)
 
@@ -64,8 +71,14 @@ class Progress:
         for guid in [g for g, other in self.rows.items() if _replaced_by(other, row)]:
             del self.rows[guid]
 
+    def _note_up(self, row: ActualLrp, now: float) -> None:
+        if self._is_up(row):
+            self.up_since.setdefault(row.instance_guid, now)
+        else:
+            self.up_since.pop(row.instance_guid, None)
+
     def _note_refusal(self, row: ActualLrp, now: float) -> None:
-        if row.state == ActualLrp.UNCLAIMED and row.placement_error and not row.placed_cell_id:
+        if _is_refused(row):
             self.refused_since.setdefault(row.index, now)
         else:
             self.refused_since.pop(row.index, None)
@@ -105,7 +118,8 @@ class Progress:
     def _is_rolling(self) -> bool:
         """Whether the brain leads from one version to another, and decides how that ends."""
         rollout = self.desired.rollout
-        return rollout.state != Rollout.DONE and rollout.stable_definition_revision != 0
+        has_before = rollout.stable_definition_revision != 0 or self.desired.version > 1
+        return rollout.state != Rollout.DONE and has_before
 
     def _is_rolled_back(self) -> bool:
         return self.desired.rollout.rolled_back and self.desired.version > self.version
@@ -123,7 +137,7 @@ class Progress:
         if self.desired.version > self.version and not self.desired.rollout.rolled_back:
             later, by = self.desired.version, self.desired.provenance.by
             return Verdict(FAILED, f"{guid} became version {later} meanwhile, by {by}")
-        return self._rollout_verdict() or self._up_verdict() or self._trouble_verdict(now)
+        return self._rollout_verdict() or self._up_verdict(now) or self._trouble_verdict(now)
 
     def _rollout_verdict(self) -> Verdict | None:
         """A rollout that waits for a person."""
@@ -132,19 +146,28 @@ class Progress:
             why = f": {rollout.reason}" if rollout.reason else ""
             what = f"version {self.desired.version} is paused{why}"
             return Verdict(
-                FAILED, f"{guid} {what}. diegod lrp resume {guid}, or diegod lrp rollback {guid}"
+                FAILED, f"{guid} {what}. diegod lrp resume {guid}{self._or_back()}"
             )
         if rollout.state == Rollout.CANARIES:
             what = f"{guid} waits with healthy canaries of version {self.desired.version}"
-            return Verdict(
-                DONE, f"{what}. diegod lrp promote {guid}, or diegod lrp rollback {guid}"
-            )
+            return Verdict(DONE, f"{what}. diegod lrp promote {guid}{self._or_back()}")
         return None
 
-    def _up_verdict(self) -> Verdict | None:
+    def _or_back(self) -> str:
+        """By itself `rollback` goes to a stable version; others have to be named."""
+        guid, version = self.desired.process_guid, self.desired.version
+        if self.desired.rollout.stable_definition_revision:
+            return f", or diegod lrp rollback {guid}"
+        if version > 1:
+            return f", or diegod lrp rollback {guid} --to {version - 1}"
+        return f", or diegod lrp rm {guid}"
+
+    def _up_verdict(self, now: float) -> Verdict | None:
         up = {row.index for row in self.rows.values() if self._is_up(row)}
         wanted = self._wanted()
         if len(up) < wanted or self.must_go & self.rows.keys() or not self._brain_is_done():
+            return None
+        if now < self._settled_at():
             return None
         guid = self.desired.process_guid
         if self._is_rolled_back():
@@ -152,6 +175,12 @@ class Progress:
             back = f"It went back: {len(up)} of {wanted} run. diegod lrp history {guid}"
             return Verdict(FAILED, f"{what}. {back}")
         return Verdict(DONE, f"{guid} is running: {len(up)} of {wanted}", runs=True)
+
+    def _settled_at(self) -> float:
+        """When what runs has run for long enough; what the brain has waited for has."""
+        if self.desired.rollout.state == Rollout.DONE:
+            return self.began_at
+        return max(self.up_since.values(), default=self.began_at) + SETTLING_S
 
     def _wanted(self) -> int:
         if not self._is_global():
@@ -191,6 +220,8 @@ class Progress:
     def _placement_verdict(self, now: float) -> Verdict | None:
         for row in sorted(self.rows.values(), key=lambda row: row.index):
             since = self.refused_since.get(row.index)
+            if not _is_refused(row):
+                continue  # it shares its index with one that is
             if since is not None and now - since >= PLACEMENT_PATIENCE_S:
                 ref, guid = instance_ref(row), self.desired.process_guid
                 message = (
@@ -200,11 +231,17 @@ class Progress:
                 return Verdict(NOT_PLACED, message)
         return None
 
-    def deadline(self) -> float | None:
+    def deadline(self, now: float) -> float | None:
         """When the verdict may change although nothing happens."""
-        if not self.refused_since:
-            return None
-        return min(self.refused_since.values()) + PLACEMENT_PATIENCE_S
+        moments = [since + PLACEMENT_PATIENCE_S for since in self.refused_since.values()]
+        moments += [since + SETTLING_S for since in self.up_since.values()]
+        return min((each for each in moments if each > now), default=None)
+
+
+def _is_refused(row: ActualLrp) -> bool:
+    """Whether the brain found no place for it."""
+    is_waiting = row.state == ActualLrp.UNCLAIMED and not row.placed_cell_id
+    return is_waiting and bool(row.placement_error)
 
 
 def _replaced_by(other: ActualLrp, row: ActualLrp) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from diegod.cli.record.views import dependency_text, other_states, running_of
+from diegod.cli.record.views import dependency_text, lrp_note, other_states, running_of
 from diegod.cli.terminal.quantities import amount_mb
 from diegod.v1.definition_pb2 import Check
-from diegod.v1.record_pb2 import DesiredLrp, Rollout
+from diegod.v1.record_pb2 import DesiredLrp
 
 
 def lrp_fields(lrp: DesiredLrp) -> Iterator[tuple[str, str]]:
@@ -27,25 +27,11 @@ def lrp_fields(lrp: DesiredLrp) -> Iterator[tuple[str, str]]:
     yield "waits for", ", ".join(dependency_text(each) for each in lrp.depends_on)
     yield "annotation", definition.annotation
     yield "version", str(lrp.version or "")
-    yield "state", _state(lrp)
+    yield "state", lrp_note(lrp)
     yield "definition", f"revision {lrp.definition_revision}"
     yield "revision", str(lrp.provenance.revision)
     yield "last changed by", lrp.provenance.by
     yield "because", lrp.provenance.cause
-
-
-def _state(lrp: DesiredLrp) -> str:
-    """What goes on with it as a whole; nothing while it simply runs."""
-    if lrp.removing:
-        return "being removed"
-    if lrp.stopped:
-        return "stopped"
-    rollout = lrp.rollout
-    if rollout.state == Rollout.DONE:
-        return f"went back: {rollout.reason}" if rollout.rolled_back else ""
-    back = ", on its way back" if rollout.rolled_back else ""
-    why = f": {rollout.reason}" if rollout.reason else ""
-    return f"rollout {Rollout.State.Name(rollout.state)}{back}{why}"
 
 
 def _check(check: Check) -> str:

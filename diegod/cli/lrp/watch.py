@@ -25,7 +25,7 @@ class Watcher(Protocol):
 
     def verdict(self, now: float) -> Verdict | None: ...
 
-    def deadline(self) -> float | None: ...
+    def deadline(self, now: float) -> float | None: ...
 
 
 async def wait_until_up(session: Session, client: "Client", desired: DesiredLrp) -> None:
@@ -86,7 +86,7 @@ async def _verdict(
     coming = asyncio.ensure_future(anext(replies))
     try:
         while True:
-            at = watcher.deadline()
+            at = watcher.deadline(clock.monotonic())
             timeout_s = None if at is None else max(0.0, at - clock.monotonic())
             await asyncio.wait((coming,), timeout=timeout_s)
             if coming.done():

@@ -12,8 +12,8 @@ from diegod.cli.terminal.quantities import age, amount_mb
 from diegod.cli.terminal.render import Column, View
 from diegod.models.json_form import json_form
 from diegod.v1 import cell_pb2, record_pb2
-from diegod.v1.definition_pb2 import Dependency
-from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Task
+from diegod.v1.definition_pb2 import Dependency, LrpDefinition
+from diegod.v1.record_pb2 import ActualLrp, Cell, DesiredLrp, Rollout, Task
 
 R = TypeVar("R")
 
@@ -89,7 +89,31 @@ def instances_text(count: int) -> str:
 
 
 def running_of(lrp: DesiredLrp) -> str:
-    return f"{lrp.counts.running}/{lrp.instances}"
+    return f"{lrp.counts.running}/{_wanted(lrp)}"
+
+
+def _wanted(lrp: DesiredLrp) -> int:
+    """A GLOBAL one has as many as there are cells for it: those that it has, in whatever state."""
+    if lrp.mode != LrpDefinition.GLOBAL or lrp.stopped or lrp.removing:
+        return lrp.instances
+    counts = lrp.counts
+    return (
+        counts.running + counts.unclaimed + counts.claimed + counts.crashed + counts.suspect
+    )
+
+
+def lrp_note(lrp: DesiredLrp) -> str:
+    """What goes on with it as a whole; nothing while it simply runs."""
+    if lrp.removing:
+        return "being removed"
+    if lrp.stopped:
+        return "stopped"
+    rollout = lrp.rollout
+    if rollout.state == Rollout.DONE:
+        return f"went back: {rollout.reason}" if rollout.rolled_back else ""
+    back = ", on its way back" if rollout.rolled_back else ""
+    why = f": {rollout.reason}" if rollout.reason else ""
+    return f"rollout {Rollout.State.Name(rollout.state)}{back}{why}"
 
 
 def other_states(lrp: DesiredLrp) -> str:
@@ -100,6 +124,7 @@ def other_states(lrp: DesiredLrp) -> str:
         (counts.claimed, "claimed"),
         (counts.crashed, "crashed"),
         (counts.suspect, "suspect"),
+        (counts.evacuating, "evacuating"),
     ]
     return ", ".join(f"{count} {state}" for count, state in named if count)
 
@@ -111,6 +136,7 @@ def lrp_view(now: float) -> View[DesiredLrp]:
             Column("RUNNING", running_of),
             Column("OTHERS", other_states),
             Column("AGE", lambda d: since(d.created_at, now)),
+            Column("NOTE", lrp_note),
             Column("DOMAIN", lambda d: d.domain, wide=True),
             Column("MEMORY", lambda d: amount_mb(d.needs.resources.memory_mb), wide=True),
             Column("ROOTFS", lambda d: d.needs.rootfs_provider, wide=True),

@@ -20,6 +20,7 @@ from diegod.config.load import load_settings
 from diegod.node import birth, folder
 from diegod.node.bbs import STORE_FOLDER
 from diegod.node.dev import layout as layouts
+from diegod.node.dev import which
 from diegod.node.dev.backends import choose
 from diegod.node.dev.cluster import DevCluster, serve_control, sweep_cell
 from diegod.node.dev.layout import HOST, Layout
@@ -218,8 +219,9 @@ def suggestions(layout: Layout) -> list[str]:
         "diegod lrp ps web",
     ]
     if len(cells) > 1:
-        lines.append(f"diegod dev kill {cells[-1].name}")
-        lines.append(f"diegod dev start {cells[-1].name}")
+        flags = which.flags(layout.name, layout.directory)
+        lines.append(f"diegod dev kill {cells[-1].name}{flags}")
+        lines.append(f"diegod dev start {cells[-1].name}{flags}")
     return lines
 
 

@@ -101,7 +101,15 @@ def _target(desired: DesiredLrp, past: list[LrpVersion], to_version: int) -> Lrp
         if not to_version and is_other and each.outcome == LrpVersion.STABLE:
             return each
     if not to_version:
-        return _impossible(desired, "has no earlier version that was stable to go back to")
+        others = ", ".join(
+            str(each.version)
+            for each in past
+            if each.definition_revision != desired.definition_revision
+        )
+        way_out = f"; name one: --to {others}" if others else ""
+        return _impossible(
+            desired, f"has no earlier version that was stable to go back to{way_out}"
+        )
     kept = ", ".join(str(each.version) for each in past)
     return Refused(
         Reason.RESOURCE_NOT_FOUND,

@@ -48,6 +48,8 @@ class LogRelay:
             )
         if cell.state != Cell.PRESENT:
             raise DomainError(
-                Reason.UNAVAILABLE, f"{what} ran on cell {cell.cell_id}, which is missing"
+                # Not UNAVAILABLE: no other member could do better.
+                Reason.CELL_MISSING,
+                f"{what} ran on cell {cell.cell_id}, which is missing",
             )
         return cell

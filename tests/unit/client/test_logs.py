@@ -67,6 +67,15 @@ async def test_a_refusal_is_not_tried_again() -> None:
         await logs([refused], [reply(b"never")]).bytes()
 
 
+async def test_silence_is_waited_for_once_only() -> None:
+    """The connection has asked every member by then; a person was told how long it takes."""
+    readings = [[60.0, reply(b"never")] for _ in range(9)]
+    cluster = FakeCluster(streams={"LogService/Read": lambda _: readings.pop()})
+    with pytest.raises(DomainError, match=r"no answer within 0\.01 s"):
+        await Logs(cluster, ReadLogsRequest(), timeout_s=0.01).bytes()
+    assert len(readings) == 8
+
+
 async def test_a_tail_that_has_begun_is_not_begun_again() -> None:
     with pytest.raises(DomainError):
         await logs([reply(b"a"), LOST], [reply(b"b")], tail_lines=1).bytes()

@@ -203,6 +203,13 @@ def test_a_paused_rollout_waits_for_a_person(plant: Plant, run: Run) -> None:
     assert "diegod lrp resume web" in text
 
 
+def test_an_instance_and_the_one_that_takes_its_place_are_not_two(plant: Plant, run: Run) -> None:
+    web = plant.lrps["web"]
+    leaving = records.an_instance(0, instance_guid="old", presence=ActualLrp.EVACUATING)
+    web.instances.append(leaving)
+    assert run("explain", "web").text.startswith("web: 2 of 3 running and routable")
+
+
 def test_a_drained_cell_says_what_it_waits_for(plant: Plant, run: Run) -> None:
     cell = plant.cells[0].cell
     cell.drain.CopyFrom(Drain(began_at=records.ago(10), deadline_at=records.ago(-50)))

@@ -193,6 +193,26 @@ def test_logs_of_several_instances_say_whose_each_line_is(empty: FakeCluster, ru
     ]  # fmt: skip
 
 
+def test_what_one_instance_can_not_say_takes_nothing_from_the_others(
+    empty: FakeCluster, run: Run
+) -> None:
+    """web/0 has not begun, the cell of web/1 is missing."""
+    refusals = {
+        "i0": [DomainError(Reason.RESOURCE_NOT_FOUND, "it has not started anywhere")],
+        "i1": [DomainError(Reason.CELL_MISSING, "it ran on cell cell-9, which is missing")],
+    }
+    empty.calls["LrpService/Get"] = the_lrp()
+    empty.streams = {
+        "LogService/Read": lambda request: refusals.get(request.instance_guid, a_log(b"hello"))
+    }
+    result = run("lrp", "logs", "web")
+    assert (result.status, result.text) == (5, "web/2  hello\n")
+    assert result.err == (
+        "web/1: it ran on cell cell-9, which is missing\n"
+        "diegod: the output of 1 of 3 instances is not whole\n"
+    )
+
+
 def test_logs_of_an_instance_that_is_not_there(empty: FakeCluster, run: Run) -> None:
     empty.calls["LrpService/Get"] = the_lrp()
     result = run("lrp", "logs", "web/9")

@@ -3,7 +3,7 @@
 import pytest
 
 from diegod.cli.lrp.ending import Ending
-from diegod.cli.lrp.progress import PLACEMENT_PATIENCE_S, Progress
+from diegod.cli.lrp.progress import PLACEMENT_PATIENCE_S, SETTLING_S, Progress
 from diegod.cli.terminal.errors import DONE, FAILED, NOT_PLACED
 from diegod.cli.terminal.verdict import Verdict
 from diegod.v1.definition_pb2 import LrpDefinition
@@ -72,6 +72,39 @@ def test_each_instance_is_announced_once() -> None:
     assert len(seen(progress, an_instance(0), an_instance(0, crash_count=1))) == 1
 
 
+def first_version(instances: int = 1) -> DesiredLrp:
+    """As the brain leads it: nothing is known to be stable yet."""
+    row = an_lrp_row(instances=instances)
+    row.version, row.rollout.state = 1, Rollout.ROLLING
+    return row
+
+
+def test_a_first_version_has_to_run_for_a_moment() -> None:
+    progress = Progress(first_version(2), began_at=0.0)
+    seen(progress, an_instance(0), now=0.2)
+    seen(progress, an_instance(1), now=0.5)
+    assert status(progress, now=0.5) is None
+    assert progress.deadline(0.6) == 0.2 + SETTLING_S
+    assert progress.deadline(0.2 + SETTLING_S) == 0.5 + SETTLING_S, "it does not lie behind us"
+    assert status(progress, now=0.5 + SETTLING_S) == DONE
+
+
+def test_a_program_that_fails_as_it_starts_is_not_up() -> None:
+    progress = Progress(first_version(), began_at=0.0)
+    for crashes in (1, 2, 3):
+        guid = f"i{crashes}"
+        runs = an_instance(0, instance_guid=guid, crash_count=crashes - 1)
+        seen(progress, runs, now=0.2 * crashes)
+        assert status(progress, now=0.2 * crashes) is None
+        ends = {"state": ActualLrp.CRASHED, "crash_count": crashes, "crash_reason": "exit 3"}
+        seen(progress, an_instance(0, instance_guid=guid, **ends), now=0.2 * crashes + 0.1)
+        if crashes < 3:
+            again = unclaimed(0, instance_guid=f"i{crashes + 1}", crash_count=crashes)
+            seen(progress, again, now=0.2 * crashes + 0.1)
+    assert status(progress, now=0.8) == FAILED
+    assert message(progress) == "web/0 crashed 3 times, next try in 30 s: exit 3"
+
+
 def test_a_crash_that_is_followed_by_a_restart_at_once_is_no_verdict() -> None:
     progress = a_progress(1)
     seen(progress, an_instance(0, state=ActualLrp.CRASHED, crash_count=2, crash_reason="x"))
@@ -105,7 +138,7 @@ def test_the_last_of_all_tries_is_called_so() -> None:
 def test_a_placement_error_counts_when_it_lasts() -> None:
     progress = a_progress(1)
     seen(progress, unclaimed(error="2 cells: 2 short of memory"), now=10.0)
-    assert progress.deadline() == 10.0 + PLACEMENT_PATIENCE_S
+    assert progress.deadline(11.0) == 10.0 + PLACEMENT_PATIENCE_S
     assert status(progress, now=12.9) is None
     seen(progress, unclaimed(error="2 cells: 2 short of memory"), now=12.0)
     verdict = progress.verdict(13.0)
@@ -114,11 +147,21 @@ def test_a_placement_error_counts_when_it_lasts() -> None:
     assert verdict.message.startswith("web/0 could not be placed: 2 cells: 2 short of memory.")
 
 
+def test_the_reason_is_that_of_the_instance_that_has_no_place() -> None:
+    """The one that is to be replaced has the same index, and nothing to say."""
+    progress = a_progress(1)
+    seen(progress, an_instance(0, instance_guid="old", presence=ActualLrp.SUSPECT), now=0.0)
+    seen(progress, unclaimed(error="no cell is present"), now=0.0)
+    verdict = progress.verdict(PLACEMENT_PATIENCE_S)
+    assert verdict is not None
+    assert verdict.message.startswith("web/0 could not be placed: no cell is present.")
+
+
 def test_a_placement_that_comes_after_all_starts_the_patience_anew() -> None:
     progress = a_progress(1)
     seen(progress, unclaimed(error="no room"), now=0.0)
     seen(progress, unclaimed(error="no room", placed_cell_id="cell-1"), now=2.0)
-    assert progress.deadline() is None
+    assert progress.deadline(2.0) is None
     seen(progress, unclaimed(error="no room"), now=4.0)
     assert status(progress, now=6.9) is None
 
@@ -228,6 +271,24 @@ def test_a_pause_ends_the_waiting(reason: str, said: str) -> None:
     now_is(progress, paused)
     assert status(progress) == FAILED
     assert message(progress).startswith(said)
+
+
+def test_what_has_no_stable_version_before_it_is_led_by_the_brain_too() -> None:
+    """Nobody waited until the version before was stable: the way back has to be named."""
+    desired = rolling()
+    desired.rollout.stable_definition_revision = 0
+    progress = Progress(desired, began_at=0.0)
+    crashed = an_instance(0, state=ActualLrp.CRASHED, crash_count=3, crash_reason="exit 1")
+    seen(progress, crashed)
+    assert status(progress) is None
+    paused = rolling()
+    paused.rollout.stable_definition_revision = 0
+    paused.rollout.state, paused.rollout.reason = Rollout.PAUSED, "web/0 crashed 3 times: exit 1"
+    now_is(progress, paused)
+    assert message(progress) == (
+        "web version 2 is paused: web/0 crashed 3 times: exit 1. "
+        "diegod lrp resume web, or diegod lrp rollback web --to 1"
+    )
 
 
 def test_another_version_that_comes_meanwhile_is_not_ours() -> None:

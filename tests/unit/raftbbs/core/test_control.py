@@ -96,6 +96,19 @@ def test_a_rollback_without_a_place_to_go_to(web: Web) -> None:
     assert web.control(Verb.ROLLBACK, to_version=1).unchanged
 
 
+def test_a_rollback_names_the_versions_of_which_nobody_knows_whether_they_are_stable(
+    tmp_path: Path,
+) -> None:
+    board = Board.open(tmp_path).with_brain().with_cell("c1")
+    web = Web(board)
+    for definition in (b"v1", b"v2", b"v3"):
+        web.desire(definition)
+    refused = web.control(Verb.ROLLBACK)
+    board.environment.close()
+    assert refused.reason == ILLEGAL
+    assert refused.message.endswith("stable to go back to; name one: --to 1, 2")
+
+
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.RESUME, Verb.PROMOTE])
 def test_only_an_update_that_is_under_way_is_paused_resumed_and_promoted(
     web: Web, verb: Verb.ValueType

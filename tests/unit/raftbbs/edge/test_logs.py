@@ -111,5 +111,5 @@ async def test_a_missing_cell_is_not_dialled(tmp_path: Path) -> None:
         await bbs.done(member, expire_cell=ExpireCell(cell_id="c1", incarnation=1))
         cell = ScriptedCell([b"one"])
         replies = LogRelay(bbs.access, cell).read(REQUEST, ANN)
-        assert await refusal_of_stream(replies) is Reason.UNAVAILABLE
+        assert await refusal_of_stream(replies) is Reason.CELL_MISSING, "no other member knows more"
         assert cell.asked == []

@@ -96,7 +96,7 @@ class Story:
         return [each for each in done if each in leads]
 
     def _keeps_serving(self, before: set[int], after: set[int], idle: set[int]) -> None:
-        """`idle`: what ran before and took no traffic. Who stops first may stop that in any case."""
+        """`idle`: what ran before and took no traffic; who stops first may stop that anyway."""
         wanted = range(self.desired.instances)
         lost = [index for index in wanted if index in before - after]
         if self.update in (START_FIRST, CANARIES):
