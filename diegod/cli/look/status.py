@@ -40,13 +40,15 @@ async def status(
             await _accept_loss(session, client, yes)
         reply = await client.status()
         domains = await client.domains.list() if reply.stale_domains else []
+        missing = await _missing(client) if reply.cells.get("MISSING") else []
     if session.output not in (Output.TABLE, Output.WIDE):
         view: View[GetStatusReply] = View(
             columns=[], name=lambda reply: reply.bbs.cluster_id, form=json_form
         )
         print_row(session, view, reply)
     else:
-        print_fields([*_fields(reply, now), *_waiting(reply, domains, now), *_alarms(reply)])
+        waiting = [*_missing_cells(missing, now), *_waiting(reply, domains, now)]
+        print_fields([*_fields(reply, now), *waiting, *_alarms(reply)])
         if reply.short_lrps:
             print()
             print_rows(session, _SHORTFALLS, list(reply.short_lrps))
@@ -56,8 +58,7 @@ async def status(
 
 async def _accept_loss(session: Session, client: "Client", yes: bool) -> None:
     """Of every cell that is missing: nothing is held back for its sake any more."""
-    cells = [each.cell for each in await client.cells.list()]
-    missing = [c.cell_id for c in cells if c.state == Cell.MISSING and not c.loss_accepted]
+    missing = [cell.cell_id for cell in await _missing(client) if not cell.loss_accepted]
     if not missing:
         session.say("no cell is missing whose loss is not accepted yet")
         return
@@ -70,6 +71,17 @@ async def _accept_loss(session: Session, client: "Client", yes: bool) -> None:
             cell_id, ControlCellRequest.ACCEPT_LOSS, cause="diegod status --accept-loss"
         )
     session.say(f"accepted: {what}")
+
+
+async def _missing(client: "Client") -> list[Cell]:
+    cells = [each.cell for each in await client.cells.list()]
+    return [cell for cell in cells if cell.state == Cell.MISSING]
+
+
+def _missing_cells(cells: Sequence[Cell], now: float) -> Iterator[tuple[str, str]]:
+    if cells:
+        named = [f"{cell.cell_id} (for {since(cell.since, now)})" for cell in cells]
+        yield "missing cells", _listed(named)
 
 
 def _fields(reply: GetStatusReply, now: float) -> Iterator[tuple[str, str]]:

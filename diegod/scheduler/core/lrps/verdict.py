@@ -64,7 +64,8 @@ def pronounce(process: Process, found: Verdict) -> None:
             process.sheet.decide(process.key, done, "all instances of this version are healthy")
         case CanariesHealthy(count):
             wait = AwaitPromotion(process_guid=guid, row_revision=revision)
-            process.sheet.decide(process.key, wait, f"{count} canaries are healthy")
+            healthy = "1 canary is healthy" if count == 1 else f"{count} canaries are healthy"
+            process.sheet.decide(process.key, wait, healthy)
         case Failed(reason):
             fail = FailRollout(process_guid=guid, row_revision=revision, reason=reason)
             process.sheet.decide_unless_held(process.key, [(fail, reason)])

@@ -12,9 +12,11 @@ from tests.unit.client.fake_cluster import FakeCluster
 
 @pytest.fixture
 def losing(cluster: FakeCluster) -> FakeCluster:
-    """Two of four cells are missing, and the loss of one of them was accepted."""
+    """Two of three cells are missing, and the loss of one of them was accepted."""
+    overview = records.an_overview()
+    overview.cells["MISSING"] = 2
     cluster.calls = {
-        "ClusterService/GetStatus": records.an_overview(),
+        "ClusterService/GetStatus": overview,
         "DomainService/List": records.domains(),
         "CellService/Control": ControlCellReply(),
     }
@@ -32,6 +34,9 @@ def test_what_is_held_back_and_for_how_long(losing: FakeCluster, run: Run) -> No
     assert "3 of 4 cells were lost at once (cell-2, cell-3, cell-4)" in text
     assert "nothing is ended or replaced for 200 s" in text
     assert "diegod status --accept-loss" in text
+    assert [line for line in text.splitlines() if line.startswith("missing cells")] == [
+        "missing cells       cell-2 (for 1h), cell-3 (for 1h)"
+    ]
     assert "shop: web/4, web/5 would be removed if it were fresh" in text
 
 
@@ -41,6 +46,7 @@ def test_a_healthy_cluster_is_asked_nothing_more(losing: FakeCluster, run: Run) 
     assert "none is active: nothing is placed" in result.text
     assert "mass loss" not in result.text
     assert losing.asked("DomainService/List") == []
+    assert losing.asked("CellService/List") == []
 
 
 def test_accepting_is_asked_for_each_missing_cell_once(losing: FakeCluster, run: Run) -> None:
