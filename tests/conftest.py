@@ -6,9 +6,12 @@
 - The run ends with one line that counts what was skipped, by reason. On CI, as root, a skipped test
   fails the run: there nothing may be missing.
 - The run fails if it leaves something behind on the machine.
+- Ctrl-C works, also where the run was started in the background by a shell that ignores it there,
+  and with it every program that is started.
 """
 
 import os
+import signal
 from collections import Counter
 
 import pytest
@@ -33,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _is_worker(session.config):
         return
     os.environ[leaks.RUN_VARIABLE] = str(os.getpid())  # inherited by workers and all they start
