@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from diegod.internal.v1.command_pb2 import Command
+from diegod.scheduler.lock import TTL_S
 from diegod.v1.definition_pb2 import LrpDefinition, UpdatePolicy
 from diegod.v1.record_pb2 import ActualLrp, Cell, Change, DesiredLrp
 from tests.sim.rows import Row, rows_of
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from tests.sim.roles import SimCell
 
 
-#: So old a brain's view may be when it sends a command.
-JUST_NOW_S = 6.0
+#: So old a brain's view may be when it sends a command: it acts by its lease, also while it hears
+#: nothing.
+JUST_NOW_S = TTL_S
 #: A brain counts on from the newest stamp by its own clock; replicated time, whose leaders change,
 #: may be that far behind it when the brain's command takes effect.
 CLOCK_AHEAD_S = 0.5
